@@ -1,0 +1,3 @@
+"""Sparse-autoencoder circuit research on language models."""
+
+__version__ = "0.1.0"
