@@ -74,6 +74,16 @@ class PartialFailure(SaecliError):
     code = "partial"
 
 
+class Interrupted(SaecliError):
+    """Stopped by Ctrl-C (exit 130) or SIGTERM (exit 143)."""
+
+    code = "interrupted"
+
+    def __init__(self, message: str, hint: str = "", *, exit_code: int = 130) -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Returns `Did you mean 'x'?` for the nearest known name, or an empty string."""
     near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)

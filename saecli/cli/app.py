@@ -1,0 +1,169 @@
+"""The command line: a table of commands, imported one at a time, and what happens around a call."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from saecli import __version__
+from saecli.cli.door import Door, Terminated, escape
+from saecli.cli.output import Output
+from saecli.core.errors import Failure, Interrupted, SaecliError, UsageError, did_you_mean
+
+HELP = """Sparse-autoencoder circuits in language models: trace them, train what they need, check them."""
+START = ["saecli trace --layers 6:9", "saecli COMMAND --help"]
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A command in the table: its one line of help, and where it is or which commands are below it."""
+
+    help: str
+    module: str = ""
+    below: dict[str, Lazy] | None = None
+
+
+COMMANDS: dict[str, Lazy] = {
+    "schema": Lazy("Print the JSON schema of what a command prints with --json.", "saecli.cli.schema"),
+}
+"""The commands that work. A module holds `DOOR` (a `Door`) or `click_command(name)`."""
+
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are imported when called; listing them shows the table."""
+
+    table: dict[str, Lazy]
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(self.table)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        lazy = self.table.get(cmd_name)
+        return None if lazy is None else TyperCommand(cmd_name, help=lazy.help)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name = args[0]
+        if name not in self.table:
+            if name.startswith("-"):
+                return super().resolve_command(ctx, args)
+            hint = did_you_mean(name, self.table) or f"Known: {', '.join(self.table)}."
+            raise UsageError(f"{ctx.command_path} has no command {name!r}.", hint)
+        return name, load(name, self.table[name]), args[1:]
+
+
+def load(name: str, lazy: Lazy) -> Any:
+    """Imports a command of the table."""
+    if lazy.below is not None:
+        return group(name, lazy.help, lazy.below)
+    module = importlib.import_module(lazy.module)
+    return module.DOOR.click_command(name) if hasattr(module, "DOOR") else module.click_command(name)
+
+
+def group(name: str, help: str, table: dict[str, Lazy]) -> TyperGroup:
+    """Returns a group of the command tree; called without a command it prints its help."""
+    cls = type("LazyGroup", (LazyGroup,), {"table": table})
+    app = typer.Typer(cls=cls, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+    @app.callback(invoke_without_command=True, name=name, help=escape(help))
+    def callback(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            print_help(context)
+
+    result = typer.main.get_command(app)
+    assert isinstance(result, TyperGroup)  # noqa: S101
+    return result
+
+
+def root(table: dict[str, Lazy]) -> TyperGroup:
+    """Returns the whole command tree."""
+    cls = type("LazyGroup", (LazyGroup,), {"table": table})
+    app = typer.Typer(cls=cls, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+    @app.callback(invoke_without_command=True, help=HELP, epilog="\n\n".join(["Start with:", *START]))
+    def callback(
+        context: typer.Context,
+        version: bool = typer.Option(False, "--version", help="Print the version and stop."),
+        show_completion: str = typer.Option(
+            "", "--show-completion", metavar="bash|zsh|fish", help="Print the completion script of a shell and stop."
+        ),
+    ) -> None:
+        if version:
+            sys.stdout.write(f"saecli {__version__}\n")
+            raise typer.Exit
+        if show_completion:
+            from saecli.cli.completion_scripts import script
+
+            sys.stdout.write(script(show_completion, table))
+            raise typer.Exit
+        if context.invoked_subcommand is None:
+            print_help(context)
+
+    result = typer.main.get_command(app)
+    assert isinstance(result, TyperGroup)  # noqa: S101
+    return result
+
+
+def print_help(context: typer.Context) -> None:
+    """Prints the help of the command at hand on stdout."""
+    text = context.get_help()
+    if text:
+        sys.stdout.write(text + "\n")
+
+
+def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
+    """Runs a command line in this process and returns its exit code; never raises for what a user can cause."""
+    output = Output(as_json="--json" in argv)
+    try:
+        code = root(COMMANDS if table is None else table).main(
+            args=list(argv), prog_name="saecli", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        # whoever read our output has had enough; keep the interpreter from complaining at exit
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt as error:
+        return report(output, Interrupted("Interrupted.", exit_code=143 if isinstance(error, Terminated) else 130))
+    except SaecliError as error:
+        return report(output, error)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"See `{context.command_path} --help`." if context is not None else ""
+        message = error.format_message().rstrip(".")
+        return report(output, UsageError(f"{message}.", hint))
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}".rstrip(". ")
+        return report(output, Failure(f"{message}.", "This is a fault of saecli; SAECLI_DEBUG=1 shows where."))
+
+
+def report(output: Output, error: SaecliError) -> int:
+    """Prints an error and returns its exit code."""
+    if os.environ.get("SAECLI_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exc()
+    with contextlib.suppress(BrokenPipeError):
+        output.error(error)
+        sys.stdout.flush()
+    return error.exit_code
+
+
+def main() -> NoReturn:
+    """The console script."""
+
+    def terminate(signum: int, frame: Any) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    sys.exit(run(sys.argv[1:]))

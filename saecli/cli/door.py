@@ -1,0 +1,310 @@
+"""The door of a subcommand: from flags to a configuration, a run, the engine's result, and what is printed.
+
+A door is declared, not written: the Typer command, its help, its completion and its JSON schema come from the
+configuration dataclass and the result dataclass. The engine is imported only when there is something to compute.
+
+    DOOR = Door(
+        config="saecli.trace.config:TraceConfig",
+        engine="saecli.trace.engine:run",
+        result="saecli.trace.result:TraceResult",
+        summary="Circuit graph of a prompt, a game or a set.",
+        examples=[("saecli trace --layers 6:9", "the embedded model's last layers")],
+    )
+
+The engine is a function `run(config, run, progress) -> result`. Its module may also have `plan(config) -> list[str]`, the
+lines `--plan` prints.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from saecli.cli.output import Output
+from saecli.core.config import CommandConfig, ConfigField, Resolved, config_fields, fingerprint, plain, resolve
+from saecli.core.errors import Failure, Interrupted, SaecliError
+from saecli.core.inputs import Input, hash_input
+from saecli.core.run import Run, directory_state, run_directory
+
+GIVEN = "COMMANDLINE"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; raised by the handler that `saecli.cli.app` installs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """One subcommand. `config`, `engine` and `result` are `module:name` references; only `config` is imported early."""
+
+    config: str
+    engine: str
+    result: str
+    summary: str
+    examples: Sequence[tuple[str, str]] = field(default_factory=list)
+    epilog: str = ""
+
+    @property
+    def config_class(self) -> type[CommandConfig]:
+        return refer(self.config)
+
+    def click_command(self, name: str) -> TyperCommand:
+        """Returns the command for Typer's command tree."""
+        app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+        app.command(name=name, help=escape(self.summary), epilog=self._epilog(), no_args_is_help=False)(self._callback())
+        command = typer.main.get_command(app)
+        assert isinstance(command, TyperCommand)  # noqa: S101 (one command, no group: Typer says so)
+        return command
+
+    def _epilog(self) -> str:
+        paragraphs = ["Examples:"] if self.examples else []
+        paragraphs += [f"  [bold]{escape(line)}[/bold]  {escape(what)}" for line, what in self.examples]
+        return "\n\n".join([*paragraphs, *([escape(self.epilog)] if self.epilog else [])])
+
+    def _callback(self) -> Callable[..., None]:
+        fields = [item for item in config_fields(self.config_class) if item.option.table is None]
+
+        def callback(**values: Any) -> None:
+            context = values.pop("typer_context")
+            given = {name: value for name, value in values.items() if _was_given(context, name)}
+            serve(self, {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+
+        parameters = [
+            inspect.Parameter("typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+            *(typer_parameter(item) for item in fields),
+        ]
+        callback.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        callback.__annotations__ = {p.name: p.annotation for p in parameters}
+        return callback
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == GIVEN
+
+
+def typer_parameter(item: ConfigField) -> inspect.Parameter:
+    """Returns the parameter of a Typer function for one field of a configuration."""
+    meta = item.option
+    annotation: Any = list[item.base] if item.many else item.base
+    if item.optional:
+        annotation = annotation | None
+    default = list(item.default) if item.many else item.default
+    metavar = meta.metavar or ("|".join(meta.choices) if meta.choices and len(meta.choices) <= 6 else None)
+    if meta.positional:
+        info: Any = typer.Argument(help=escape(meta.help), metavar=metavar, show_default=default is not None)
+    else:
+        flag = meta.flag or item.flag
+        if item.base is bool and meta.flag is None:
+            flag = f"{flag}/--no-{flag.removeprefix('--')}"
+        info = typer.Option(
+            *([flag, meta.short] if meta.short else [flag]),
+            help=escape(_help(item)),
+            metavar=None if item.base is bool else metavar,
+            show_default=bool(default) or (default == 0 and default is not False),
+            rich_help_panel=meta.panel or "Options",
+        )
+    return inspect.Parameter(
+        item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, info]
+    )
+
+
+def _help(item: ConfigField) -> str:
+    meta = item.option
+    if meta.choices and len(meta.choices) > 6 and not item.optional:
+        return f"{meta.help} One of {', '.join(meta.choices)}."
+    return meta.help
+
+
+def escape(text: str) -> str:
+    """Returns text in which rich sees no markup."""
+    return text.replace("[", r"\[")
+
+
+def refer(reference: str) -> Any:
+    """Imports `module:name`."""
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def serve(door: Door, flags: dict[str, Any]) -> None:
+    """Does what one call of a subcommand asks for.
+
+    Raises:
+        SaecliError: What the user should read instead of a result.
+    """
+    resolved = resolve(door.config_class, flags)
+    config = resolved.config
+    output = Output(as_json=bool(getattr(config, "json", False)), quiet=bool(getattr(config, "quiet", False)))
+    if getattr(config, "show_config", False):
+        return show_config(resolved, output)
+    inputs = known_inputs(config)
+    if getattr(config, "plan", False):
+        return show_plan(door, config, inputs, output)
+    run = Run.open(config, inputs=inputs, sources=resolved.sources, argv=["saecli", *sys.argv[1:]])
+    reused = run.complete
+    if reused:
+        output.say(f"Already complete: {run.directory} (add --overwrite to compute it again).")
+    else:
+        if run.resuming:
+            output.say(f"Continuing the unfinished run in {run.directory}.")
+        compute(door, run, output)
+    show_result(run, output, reused=reused)
+
+
+def compute(door: Door, run: Run, output: Output) -> None:
+    """Calls the engine and completes the run, or ends it with nothing half-written."""
+    try:
+        engine = refer(door.engine)
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.set_num_threads(run.threads)
+        with output.progress() as progress:
+            result = engine(run.config, run, progress)
+        run.finish(result)
+    except KeyboardInterrupt as error:
+        code = 143 if isinstance(error, Terminated) else 130
+        if run.fail("interrupted", "interrupted"):
+            raise Interrupted(
+                f"Interrupted; what is done so far is kept in {run.directory}.",
+                "The same command continues from there.",
+                exit_code=code,
+            ) from error
+        raise Interrupted("Interrupted; nothing was left behind.", exit_code=code) from error
+    except SaecliError as error:
+        run.fail(error.code, error.message)
+        raise
+    except OSError as error:
+        kept = run.fail("failure", str(error))
+        where = f" What is done so far is kept in {run.directory}." if kept else ""
+        if os.environ.get("SAECLI_DEBUG") == "1":
+            raise
+        raise Failure(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.{where}") from error
+    except BaseException as error:
+        run.fail("failure", f"{type(error).__name__}: {error}")
+        raise
+
+
+def show_result(run: Run, output: Output, *, reused: bool) -> None:
+    """Prints the stored result and where it is."""
+    if output.as_json:
+        document = run.stored
+        head = {"schema": document.pop("schema", ""), "command": run.config.command}
+        output.document({**head, "run_directory": str(run.directory), "reused": reused, **document})
+    else:
+        for line in run.manifest.get("summary", []):
+            output.data(line)
+    output.say(f"Results: {run.directory}")
+    if run.manifest.get("next"):
+        output.say(f"Next: {run.manifest['next']}")
+
+
+def known_inputs(config: CommandConfig) -> dict[str, Input]:
+    """Hashes the inputs a configuration names: existing paths and embedded models of the zoo."""
+    found = {}
+    for item in config_fields(type(config)):
+        value = getattr(config, item.name)
+        if not item.option.input or not value:
+            continue
+        values = value if item.many else (value,)
+        for index, one in enumerate(values):
+            path = input_path(one)
+            if path is not None:
+                found[f"{item.name}[{index}]" if item.many else item.name] = hash_input(path)
+    return found
+
+
+def input_path(value: str) -> Path | None:
+    """Returns the path an input value means: an existing path, or the folder of an embedded model."""
+    from saecli.cli.complete import zoo_asset
+
+    path = Path(value)
+    return path if os.path.lexists(path) else zoo_asset(value)
+
+
+def show_config(resolved: Resolved, output: Output) -> None:
+    """Prints every value with its source; as text it is TOML that `--config` reads back."""
+    config = resolved.config
+    if output.as_json:
+        output.document(
+            {
+                "schema": "saecli.config/1",
+                "command": config.command,
+                "config": config.values(),
+                "sources": resolved.sources,
+            }
+        )
+        return
+    output.data(f'command = "{config.command}"')
+    tables: list[tuple[str, list[dict[str, Any]]]] = []
+    for item in config_fields(type(config)):
+        value, source = plain(getattr(config, item.name)), resolved.sources[item.name]
+        if item.option.table is not None:
+            tables.append((item.name, value))
+        elif value is None:
+            output.data(f"# {item.name} is not set  ({source})")
+        else:
+            comment = "# " if item.option.session else ""
+            output.data(f"{comment}{item.name} = {toml_value(value)}  # {source}")
+    for name, rows in tables:
+        for row in rows:
+            output.data(f"\n[[{name}]]  # {resolved.sources[name]}")
+            for key, value in row.items():
+                if value is not None:
+                    output.data(f"{key} = {toml_value(value)}")
+
+
+def toml_value(value: Any) -> str:
+    """Returns a configuration value as TOML."""
+    import json
+
+    if isinstance(value, list):
+        return f"[{', '.join(toml_value(one) for one in value)}]"
+    if isinstance(value, float) and value in (float("inf"), float("-inf")):
+        return "inf" if value > 0 else "-inf"
+    return json.dumps(value)
+
+
+_STATES = {
+    "new": "would be made",
+    "unfinished": "holds an unfinished run of this, which would be continued if possible",
+    "complete": "already holds this run: nothing would be computed",
+    "other": "holds another run: refused without --overwrite",
+    "foreign": "was not made by saecli: refused",
+}
+
+
+def show_plan(door: Door, config: CommandConfig, inputs: dict[str, Input], output: Output) -> None:
+    """Says what a call would do, without doing it."""
+    digest = fingerprint(config, {name: one.sha256 for name, one in inputs.items()})
+    directory = run_directory(config, digest)
+    state = directory_state(directory, digest)
+    module = importlib.import_module(door.engine.partition(":")[0])
+    steps = list(module.plan(config)) if hasattr(module, "plan") else []
+    if output.as_json:
+        output.document(
+            {
+                "schema": "saecli.plan/1",
+                "command": config.command,
+                "fingerprint": digest,
+                "run_directory": str(directory),
+                "state": state,
+                "inputs": {name: one.to_json() for name, one in inputs.items()},
+                "config": config.values(),
+                "steps": steps,
+            }
+        )
+        return
+    for step in steps:
+        output.data(step)
+    for name, one in inputs.items():
+        output.data(f"Reads {name}: {one.path} ({one.bytes / 1e6:.1f} MB)")
+    output.data(f"Results: {directory} ({_STATES[state]})")

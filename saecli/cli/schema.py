@@ -1,0 +1,52 @@
+"""`saecli schema COMMAND`: the JSON schema of what a command prints with `--json`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer.core import TyperCommand
+
+from saecli.cli.output import Output
+from saecli.core.errors import UsageError, did_you_mean
+
+
+def doors() -> dict[str, str]:
+    """Returns the commands that print a result document, with their modules: `{"train lm": "saecli.cli.train_lm"}`."""
+    from saecli.cli.app import COMMANDS, Lazy
+
+    def walk(table: dict[str, Lazy], prefix: str) -> dict[str, str]:
+        found = {}
+        for name, lazy in table.items():
+            if lazy.below is not None:
+                found |= walk(lazy.below, f"{prefix}{name} ")
+            elif lazy.module != __name__:
+                found[prefix + name] = lazy.module
+        return found
+
+    return walk(COMMANDS, "")
+
+
+def click_command(name: str) -> TyperCommand:
+    """Returns the command for Typer's command tree."""
+    app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+
+    @app.command(name=name, help="Print the JSON schema of what a command prints with --json.")
+    def schema(
+        command: Annotated[list[str] | None, typer.Argument(help="A command, such as: train lm", metavar="COMMAND")] = None,
+    ) -> None:
+        import importlib
+
+        from saecli.cli.door import refer
+        from saecli.core.result import json_schema
+
+        known, asked = doors(), " ".join(command or [])
+        if asked not in known:
+            hint = did_you_mean(asked, known) or f"Known: {', '.join(known) or 'none yet'}."
+            raise UsageError(f"`saecli schema {asked}`: no such command.", hint)
+        door = importlib.import_module(known[asked]).DOOR
+        Output().document(json_schema(refer(door.result)))
+
+    result = typer.main.get_command(app)
+    assert isinstance(result, TyperCommand)  # noqa: S101
+    return result

@@ -1,0 +1,48 @@
+"""What a run read, by content: sha256 of files and folders."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from saecli.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a run."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": self.path, "sha256": self.sha256, "bytes": self.bytes}
+
+
+def hash_input(path: Path) -> Input:
+    """Hashes a file, or a folder as the list of its files' relative names and hashes (hidden files left out).
+
+    Raises:
+        InputError: It is not there or cannot be read.
+    """
+    try:
+        if not path.is_dir():
+            return Input(str(path), hash_file(path), path.stat().st_size)
+        lines, size = [], 0
+        for file in sorted(path.rglob("*")):
+            name = file.relative_to(path)
+            if file.is_file() and not any(part.startswith(".") for part in name.parts):
+                lines.append(f"{hash_file(file)}  {name.as_posix()}\n")
+                size += file.stat().st_size
+    except OSError as error:
+        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
+    return Input(str(path), hashlib.sha256("".join(lines).encode()).hexdigest(), size)
+
+
+def hash_file(path: Path) -> str:
+    """Returns the sha256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
