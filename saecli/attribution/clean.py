@@ -1,0 +1,178 @@
+"""The unmodified pass: activations, active features, errors and the metric's gradient at every chosen site.
+
+The gradient with respect to a site is that of the unmodified model, since every dictionary's reconstruction plus its
+error is the site's own value (Marks et al. 2024, "Sparse feature circuits", pass-through gradients).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from saecli.attribution.metric import LogitMetric
+from saecli.core.dictionary import Dictionary
+from saecli.core.errors import UsageError
+from saecli.core.model import Edit, HookedModel
+from saecli.core.site import Site
+
+ERROR = -1
+"""Index that marks the error node of a position."""
+
+
+@dataclass(frozen=True)
+class SiteNodes:
+    """Nodes at one site: N features or errors at positions.
+
+    Attributes:
+        site: Where they live.
+        position_N: Token positions.
+        index_N: Feature indices, :data:`ERROR` for the unexplained rest at that position.
+        activation_N: Feature activations; the norm of the vector for errors.
+        vector_ND: What each node adds to the site.
+        effect_N: First-order effect of removing it: −gradient · vector, in metric units.
+    """
+
+    site: Site
+    position_N: Tensor
+    index_N: Tensor
+    activation_N: Tensor
+    vector_ND: Tensor
+    effect_N: Tensor
+
+    def __len__(self) -> int:
+        return len(self.index_N)
+
+    def take(self, keep: Tensor) -> SiteNodes:
+        """The nodes at ``keep`` (a mask or indices)."""
+        return SiteNodes(
+            self.site,
+            self.position_N[keep],
+            self.index_N[keep],
+            self.activation_N[keep],
+            self.vector_ND[keep],
+            self.effect_N[keep],
+        )
+
+    @property
+    def features(self) -> SiteNodes:
+        """Only the features."""
+        return self.take(self.index_N != ERROR)
+
+
+@dataclass(frozen=True)
+class CleanRun:
+    """One prompt through the unmodified model.
+
+    Attributes:
+        model, dictionaries: What was run; dictionaries by site in order of computation.
+        metric: What is measured.
+        tokens_S: The prompt.
+        value: The metric.
+        values: Site → its tensor [S, d].
+        gradients: Site → gradient of the metric [S, d].
+        nodes: Site → every active feature and every error, ordered by position, then index.
+        tokens: One node per position: what the embedding puts into the residual stream there.
+    """
+
+    model: HookedModel
+    dictionaries: dict[Site, Dictionary]
+    metric: LogitMetric
+    tokens_S: Tensor
+    value: float
+    values: dict[Site, Tensor]
+    gradients: dict[Site, Tensor]
+    nodes: dict[Site, SiteNodes]
+    tokens: SiteNodes
+
+    @property
+    def sites(self) -> list[Site]:
+        """Chosen sites in order of computation."""
+        return list(self.dictionaries)
+
+
+def clean_run(
+    model: HookedModel, dictionaries: dict[Site, Dictionary], tokens_S: Tensor, metric: LogitMetric
+) -> CleanRun:
+    """Run the prompt once forwards and once backwards.
+
+    Args:
+        model: Its parameters are frozen.
+        dictionaries: Autoencoders by the site they read and write.
+        tokens_S: int64 [S].
+        metric: What is measured; its position lies in the prompt.
+
+    Raises:
+        UsageError: A transcoder, no site, or a metric position outside the prompt.
+    """
+    if not dictionaries:
+        raise UsageError("no site was chosen")
+    if transcoders := [str(d.config.reads) for d in dictionaries.values() if d.config.reads != d.config.writes]:
+        raise UsageError(f"tracing through transcoders is not supported yet ({', '.join(transcoders)})")
+    if not 0 <= metric.position < len(tokens_S):
+        raise UsageError(f"position {metric.position} is outside the prompt of {len(tokens_S)} tokens")
+    dictionaries = dict(sorted(dictionaries.items()))
+    first = Site(0, "resid_pre")
+    watched = sorted({first, *dictionaries})
+    handles: dict[Site, Tensor] = {}
+
+    def handle(site: Site) -> Edit:
+        def add_zero(x: Tensor) -> Tensor:
+            handles[site] = torch.zeros_like(x, requires_grad=True)
+            return x + handles[site]
+
+        return add_zero
+
+    with torch.enable_grad():
+        done = model.run(tokens_S[None], read=watched, write={site: handle(site) for site in watched})
+        assert done.logits is not None
+        value = metric(done.logits[:, metric.position])[0]
+        found = torch.autograd.grad(value, [handles[site] for site in watched], allow_unused=True)
+    gradients = {
+        site: torch.zeros_like(handles[site])[0] if g is None else g[0] for site, g in zip(watched, found, strict=True)
+    }
+    values = {site: done.sites[site].detach()[0] for site in watched}
+    with torch.no_grad():
+        nodes = {
+            site: _site_nodes(site, dictionary, values[site], gradients[site])
+            for site, dictionary in dictionaries.items()
+        }
+    return CleanRun(
+        model,
+        dictionaries,
+        metric,
+        tokens_S,
+        float(value.detach()),
+        values,
+        gradients,
+        nodes,
+        _token_nodes(first, tokens_S, values[first], gradients[first]),
+    )
+
+
+def _token_nodes(site: Site, tokens_S: Tensor, x_SD: Tensor, gradient_SD: Tensor) -> SiteNodes:
+    positions_S = torch.arange(len(tokens_S), device=tokens_S.device)
+    return SiteNodes(site, positions_S, tokens_S, x_SD.norm(dim=-1), x_SD, -(gradient_SD * x_SD).sum(-1))
+
+
+def _site_nodes(site: Site, dictionary: Dictionary, x_SD: Tensor, gradient_SD: Tensor) -> SiteNodes:
+    acts = dictionary.encode_sparse(x_SD)
+    active_SK = acts.values_TK != 0
+    row_N, slot_N = active_SK.nonzero(as_tuple=True)
+    index_N, value_N = acts.indices_TK[row_N, slot_N], acts.values_TK[row_N, slot_N]
+    order = torch.argsort(row_N * dictionary.n_latents + index_N)
+    row_N, index_N, value_N = row_N[order], index_N[order], value_N[order]
+    vector_ND = value_N[:, None] * dictionary.decoder_directions(x_SD[row_N], index_N)
+    error_SD = x_SD - dictionary.reconstruct(x_SD)
+    positions_S = torch.arange(len(x_SD), device=x_SD.device)
+    position_N = torch.cat([row_N, positions_S])
+    vector_ND = torch.cat([vector_ND, error_SD])
+    return SiteNodes(
+        site,
+        position_N,
+        torch.cat([index_N, torch.full_like(positions_S, ERROR)]),
+        torch.cat([value_N, error_SD.norm(dim=-1)]),
+        vector_ND,
+        -(gradient_SD[position_N] * vector_ND).sum(-1),
+    )

@@ -1,0 +1,117 @@
+"""Node effects and direct edges to first order.
+
+Node effect of u: −(∂m/∂x · v_u), where x is u's site, v_u what u adds there, m the metric and the gradient that of
+the unmodified model. Edge u → c: the part of u's effect that passes directly (over no other chosen site) through the
+feature or error c. A feature c of a dictionary with encoder row e_c and decoder row w_c passes on (∂m/∂x_c · w_c) e_c;
+the error of that position passes on what the active features there do not, so that nothing is lost:
+
+    Σ over children c, errors and positions included, of edge(u → c)  =  effect(u)      (conservation)
+
+Sources: Marks et al. 2024 (feature circuits); the split-leaf form is ours and equals theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from saecli.attribution.clean import ERROR, CleanRun, SiteNodes
+from saecli.attribution.paths import DirectPaths
+from saecli.core.site import Site
+
+
+@dataclass(frozen=True)
+class EdgeBlock:
+    """Edges between the nodes of two sites.
+
+    Attributes:
+        parents: Nodes the edges come from.
+        children: Nodes they go to; None for the metric itself (one row).
+        weight_CP: −(part of the metric's change) for each child and parent: [C, P].
+        tokens: Whether the parents are token nodes.
+    """
+
+    parents: SiteNodes
+    children: SiteNodes | None
+    weight_CP: Tensor
+    tokens: bool = False
+
+
+def cotangents(clean: CleanRun, children: SiteNodes) -> Tensor:
+    """Gradient [C, d] that each child passes down to the value of its own site, at its own position."""
+    site = children.site
+    dictionary, x_SD, gradient_SD = clean.dictionaries[site], clean.values[site], clean.gradients[site]
+    out_CD = gradient_SD[children.position_N].clone()
+    is_feature = children.index_N != ERROR
+    if is_feature.any():
+        out_CD[is_feature] = _feature_cotangents(
+            dictionary, x_SD, gradient_SD, children.position_N[is_feature], children.index_N[is_feature]
+        )
+    if not is_feature.all():
+        every = clean.nodes[site].features
+        passed_ND = _feature_cotangents(dictionary, x_SD, gradient_SD, every.position_N, every.index_N)
+        passed_SD = torch.zeros_like(gradient_SD).index_add_(0, every.position_N, passed_ND)
+        out_CD[~is_feature] -= passed_SD[children.position_N[~is_feature]]
+    return out_CD
+
+
+def direct_edges(
+    clean: CleanRun, nodes: Mapping[Site, SiteNodes], *, tokens: SiteNodes | None = None
+) -> Iterator[EdgeBlock]:
+    """Direct edges among the given nodes, into each site and into the metric.
+
+    Args:
+        clean: The unmodified pass.
+        nodes: Nodes wanted, by site: all of ``clean.nodes`` or a part. Edges between them do not depend on the part.
+        tokens: Token nodes wanted as parents. The embedding is the parent of a dictionary at ``resid_pre`` of layer 0,
+            else of everything that no chosen residual site cuts off from it.
+
+    Yields:
+        One block per pair of sites and chunk of children, from early to late children.
+    """
+    paths = DirectPaths(clean)
+
+    def parents_at(site: Site, child: Site | None) -> tuple[SiteNodes | None, bool]:
+        is_embedding = site == child or site not in clean.dictionaries
+        return (tokens if is_embedding else nodes.get(site)), is_embedding
+
+    for site in clean.sites:
+        children = nodes.get(site)
+        if children is None or not len(children):
+            continue
+        wanted = {s for s in paths.route(site).parents if (found := parents_at(s, site)[0]) is not None and len(found)}
+        if not wanted:
+            continue
+        for part, gradients in paths.pull_back(site, children.position_N, cotangents(clean, children)):
+            chunk = children.take(torch.arange(part.start, part.stop))
+            for parent_site in sorted(wanted):
+                parents, are_tokens = parents_at(parent_site, site)
+                assert parents is not None
+                weight_CP = _contract(gradients[parent_site], chunk.position_N, parents)
+                yield EdgeBlock(parents, chunk, weight_CP, are_tokens)
+    for parent_site, gradient_SD in paths.pull_back_metric().items():
+        parents, are_tokens = parents_at(parent_site, None)
+        if parents is not None and len(parents):
+            weight_P = -(gradient_SD[parents.position_N] * parents.vector_ND).sum(-1)
+            yield EdgeBlock(parents, None, weight_P[None], are_tokens)
+
+
+def _feature_cotangents(dictionary, x_SD: Tensor, gradient_SD: Tensor, position_N: Tensor, index_N: Tensor) -> Tensor:  # noqa: ANN001
+    x_ND = x_SD[position_N]
+    gain_N = (gradient_SD[position_N] * dictionary.decoder_directions(x_ND, index_N)).sum(-1)
+    return gain_N[:, None] * dictionary.encoder_directions(x_ND, index_N)
+
+
+def _contract(gradient: Tensor, position_C: Tensor, parents: SiteNodes) -> Tensor:
+    """−gradient · vector for each child and parent: [C, P] from [C, S, d], or from [C, d] at the child's position."""
+    if gradient.dim() == 2:
+        same_CP = position_C[:, None] == parents.position_N
+        return torch.where(same_CP, -(gradient @ parents.vector_ND.T), 0.0)
+    out_CP = gradient.new_zeros(len(gradient), len(parents))
+    for position in parents.position_N.unique().tolist():
+        here = (parents.position_N == position).nonzero()[:, 0]
+        out_CP[:, here] = -(gradient[:, position] @ parents.vector_ND[here].T)
+    return out_CP

@@ -1,0 +1,150 @@
+"""Facts that must hold on any model: conservation, slow twins, finite differences."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from saecli.attribution.ablation import Ablation, removals
+from saecli.attribution.clean import ERROR, CleanRun, SiteNodes, clean_run
+from saecli.attribution.gradient import direct_edges
+from saecli.attribution.metric import CrossEntropyMetric
+from saecli.core.errors import UsageError
+from saecli.core.site import Site
+from tests.hand_models import HandModel, random_dictionary, random_model
+from tests.twins.ablation import ablate_one_at_a_time
+from tests.twins.edges import edges_by_stopped_gradients
+
+TOKENS = torch.tensor([3, 1, 4, 1])
+SITE_SETS = {
+    "everything": "0.resid_pre 0.attn_out 0.mlp_out 1.resid_pre 1.attn_out 1.mlp_out 2.resid_pre",
+    "a slice": "1.resid_pre 1.attn_out 1.mlp_out 2.resid_pre",
+    "residual only": "0.resid_pre 2.resid_pre",
+    "no residual": "0.attn_out 0.mlp_out 1.attn_out 1.mlp_out",
+    "resid_post labels": "0.attn_out 0.mlp_out 0.resid_post 1.attn_out",
+    "middle": "0.resid_mid 1.attn_out 1.resid_mid",
+}
+
+
+def traced(sites: str, *, parallel: bool = False, model: HandModel | None = None, seed: int = 0) -> CleanRun:
+    model = model or random_model(parallel=parallel, seed=seed)
+    chosen = [Site.parse(name) for name in sites.split()]
+    dictionaries = {s: random_dictionary(s, model.info.d_model, seed=i + 10 * seed) for i, s in enumerate(chosen)}
+    return clean_run(model, dictionaries, TOKENS, CrossEntropyMetric(2, 2, "token 2"))
+
+
+cases = pytest.mark.parametrize(
+    ("sites", "parallel"),
+    [(s, p) for (name, s), p in itertools.product(SITE_SETS.items(), (False, True)) if not (p and name == "middle")],
+)
+
+
+@cases
+def test_conservation(sites: str, parallel: bool) -> None:
+    """The direct edges out of a node, over all children, errors and positions, sum to its effect."""
+    clean = traced(sites, parallel=parallel)
+    sums = {id(nodes): torch.zeros(len(nodes), dtype=torch.float64) for nodes in (*clean.nodes.values(), clean.tokens)}
+    for block in direct_edges(clean, clean.nodes, tokens=clean.tokens):
+        sums[id(block.parents)] += block.weight_CP.sum(0)
+    for nodes in (*clean.nodes.values(), clean.tokens):
+        assert nodes.effect_N.abs().max() > 1e-3
+        torch.testing.assert_close(sums[id(nodes)], nodes.effect_N, rtol=0, atol=1e-12)
+
+
+@cases
+def test_direct_edges_equal_stopped_gradients(sites: str, parallel: bool) -> None:
+    """One backward per child through the whole model, with every other chosen site stopped."""
+    clean = traced(sites, parallel=parallel)
+    slow = edges_by_stopped_gradients(clean)
+    fast = {}
+    for block in direct_edges(clean, clean.nodes, tokens=clean.tokens):
+        child = "metric" if block.children is None else block.children.site
+        key = (child, "token" if block.tokens else block.parents.site)
+        fast.setdefault(key, []).append(block.weight_CP)
+    assert fast.keys() <= slow.keys()
+    for key, weights in slow.items():
+        if key in fast:
+            torch.testing.assert_close(torch.cat(fast[key]), weights, rtol=0, atol=1e-12)
+        else:
+            assert weights.abs().max() < 1e-12
+
+
+def test_edges_do_not_depend_on_which_nodes_are_asked_for() -> None:
+    clean = traced(SITE_SETS["everything"])
+    some = {site: nodes.take(torch.arange(0, len(nodes), 3)) for site, nodes in clean.nodes.items()}
+    parts: dict = {}
+    for block in direct_edges(clean, clean.nodes):
+        parts.setdefault((block.children and block.children.site, block.parents.site), []).append(block.weight_CP)
+    for block in direct_edges(clean, some):
+        weights = torch.cat(parts[block.children and block.children.site, block.parents.site])
+        rows = torch.arange(0, len(weights), 3) if block.children else torch.arange(1)
+        torch.testing.assert_close(
+            block.weight_CP, weights[rows][:, torch.arange(0, weights.shape[1], 3)], rtol=0, atol=1e-13
+        )
+
+
+def test_node_effects_are_the_slope_of_a_small_removal() -> None:
+    clean = traced(SITE_SETS["everything"])
+    step = 1e-6
+    for site, nodes in clean.nodes.items():
+        for n in range(0, len(nodes), 5):
+            scaled = _rescaled(nodes, n, step)
+            run = clean.model.run(TOKENS[None], write={site: lambda x, v=scaled: x - v})
+            assert run.logits is not None
+            slope = (float(clean.metric(run.logits[:, clean.metric.position])) - clean.value) / step
+            assert slope == pytest.approx(float(nodes.effect_N[n]), abs=1e-4)
+
+
+def _rescaled(nodes: SiteNodes, n: int, step: float) -> torch.Tensor:
+    out = torch.zeros(len(TOKENS), nodes.vector_ND.shape[1], dtype=torch.float64)
+    out[nodes.position_N[n]] = step * nodes.vector_ND[n]
+    return out
+
+
+@cases
+@pytest.mark.parametrize("where", ["each", "all", "last"])
+def test_ablation_equals_one_full_forward_each(sites: str, parallel: bool, where) -> None:
+    """Batched, block-only and bounded = one at a time, whole model, dense encoding."""
+    clean = traced(sites, parallel=parallel)
+    ablation = Ablation(clean, batch_size=7)
+    for site, nodes in clean.nodes.items():
+        removal = removals(nodes, where, len(TOKENS))
+        slow = ablate_one_at_a_time(clean, removal, ablation.watched(site))
+        torch.testing.assert_close(ablation.effects(removal), slow.effects, rtol=0, atol=1e-9)
+        fast = {w: torch.zeros_like(x) for w, x in slow.changes.items()}
+        for changes in ablation.changes(removal):
+            fast[changes.site][changes.removal_E, changes.position_E, changes.index_E] = changes.delta_E
+        for watched, dense in slow.changes.items():
+            torch.testing.assert_close(fast[watched], dense, rtol=0, atol=1e-9)
+
+
+def test_ablation_wakes_features_up() -> None:
+    """The twin comparison would be empty if no silent feature ever woke."""
+    clean = traced(SITE_SETS["everything"])
+    nodes = clean.nodes[Site(0, "resid_pre")]
+    silent = 0
+    for changes in Ablation(clean).changes(removals(nodes, "each", len(TOKENS))):
+        acts = clean.dictionaries[changes.site].encode(clean.values[changes.site])
+        silent += int((acts[changes.position_E, changes.index_E] == 0).sum())
+    assert silent > 5
+
+
+def test_bad_requests() -> None:
+    model = random_model()
+    with pytest.raises(UsageError, match="no site"):
+        clean_run(model, {}, TOKENS, CrossEntropyMetric(2, 2, "token 2"))
+    site = Site(1, "resid_pre")
+    with pytest.raises(UsageError, match="outside the prompt"):
+        clean_run(model, {site: random_dictionary(site, 8)}, TOKENS, CrossEntropyMetric(9, 2, "token 2"))
+
+
+def test_error_nodes_carry_what_the_dictionary_does_not() -> None:
+    clean = traced("1.resid_pre")
+    site = Site(1, "resid_pre")
+    nodes = clean.nodes[site]
+    rebuilt = torch.zeros_like(clean.values[site]).index_add_(0, nodes.position_N, nodes.vector_ND)
+    rebuilt += clean.dictionaries[site].b_dec_D
+    torch.testing.assert_close(rebuilt, clean.values[site], rtol=0, atol=1e-12)
+    assert (nodes.index_N == ERROR).sum() == len(TOKENS)
