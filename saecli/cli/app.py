@@ -15,11 +15,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from saecli import __version__
-from saecli.cli.door import Door, Terminated, escape
-from saecli.cli.output import Output
-from saecli.core.errors import Failure, Interrupted, SaecliError, UsageError, did_you_mean
+from saecli.cli.output import Output, escape
+from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated, UsageError, did_you_mean
 
 HELP = """Sparse-autoencoder circuits in language models: trace them, train what they need, check them."""
+SHOW_COMPLETION = "--show-completion"
 START = ["saecli trace --layers 6:9", "saecli COMMAND --help"]
 
 
@@ -35,7 +35,7 @@ class Lazy:
 COMMANDS: dict[str, Lazy] = {
     "schema": Lazy("Print the JSON schema of what a command prints with --json.", "saecli.cli.schema"),
 }
-"""The commands that work. A module holds `DOOR` (a `Door`) or `click_command(name)`."""
+"""The commands that work. A module holds `DOOR` (a `saecli.cli.door.Door`) or `click_command(name)`."""
 
 
 class LazyGroup(TyperGroup):
@@ -43,12 +43,27 @@ class LazyGroup(TyperGroup):
 
     table: dict[str, Lazy]
 
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False  # without a default Typer imports pydantic, by which it converts values
+        return option
+
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         lazy = self.table.get(cmd_name)
         return None if lazy is None else TyperCommand(cmd_name, help=lazy.help)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args[:1] == [SHOW_COMPLETION] and ctx.parent is None:
+            # read here, because an option with a value would make every call import pydantic
+            from saecli.cli.completion_scripts import script
+
+            sys.stdout.write(script(" ".join(args[1:]), self.table))
+            raise typer.Exit
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name = args[0]
@@ -91,18 +106,13 @@ def root(table: dict[str, Lazy]) -> TyperGroup:
     @app.callback(invoke_without_command=True, help=HELP, epilog="\n\n".join(["Start with:", *START]))
     def callback(
         context: typer.Context,
-        version: bool = typer.Option(False, "--version", help="Print the version and stop."),
-        show_completion: str = typer.Option(
-            "", "--show-completion", metavar="bash|zsh|fish", help="Print the completion script of a shell and stop."
+        version: bool = typer.Option(False, "--version", metavar="", help="Print the version and stop."),
+        show_completion: bool = typer.Option(
+            False, SHOW_COMPLETION, metavar="bash|zsh|fish", help="Print the completion script of a shell and stop."
         ),
     ) -> None:
         if version:
             sys.stdout.write(f"saecli {__version__}\n")
-            raise typer.Exit
-        if show_completion:
-            from saecli.cli.completion_scripts import script
-
-            sys.stdout.write(script(show_completion, table))
             raise typer.Exit
         if context.invoked_subcommand is None:
             print_help(context)

@@ -24,22 +24,20 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from saecli.cli.output import Output
+from saecli.cli.output import Output, escape
 from saecli.core.config import CommandConfig, ConfigField, Resolved, config_fields, fingerprint, plain, resolve
-from saecli.core.errors import Failure, Interrupted, SaecliError
-from saecli.core.inputs import Input, hash_input
-from saecli.core.run import Run, directory_state, run_directory
+from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated
+
+if TYPE_CHECKING:
+    from saecli.core.inputs import Input
+    from saecli.core.run import Run
 
 GIVEN = "COMMANDLINE"
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived; raised by the handler that `saecli.cli.app` installs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +97,7 @@ def typer_parameter(item: ConfigField) -> inspect.Parameter:
     if item.optional:
         annotation = annotation | None
     default = list(item.default) if item.many else item.default
-    metavar = meta.metavar or ("|".join(meta.choices) if meta.choices and len(meta.choices) <= 6 else None)
+    metavar = meta.metavar or (_joined(meta.choices) if _choices_fit(meta.choices) else None)
     if meta.positional:
         info: Any = typer.Argument(help=escape(meta.help), metavar=metavar, show_default=default is not None)
     else:
@@ -109,7 +107,7 @@ def typer_parameter(item: ConfigField) -> inspect.Parameter:
         info = typer.Option(
             *([flag, meta.short] if meta.short else [flag]),
             help=escape(_help(item)),
-            metavar=None if item.base is bool else metavar,
+            metavar="" if item.base is bool else metavar,
             show_default=bool(default) or (default == 0 and default is not False),
             rich_help_panel=meta.panel or "Options",
         )
@@ -120,14 +118,17 @@ def typer_parameter(item: ConfigField) -> inspect.Parameter:
 
 def _help(item: ConfigField) -> str:
     meta = item.option
-    if meta.choices and len(meta.choices) > 6 and not item.optional:
+    if meta.choices and not _choices_fit(meta.choices):
         return f"{meta.help} One of {', '.join(meta.choices)}."
     return meta.help
 
 
-def escape(text: str) -> str:
-    """Returns text in which rich sees no markup."""
-    return text.replace("[", r"\[")
+def _joined(choices: tuple[str, ...] | None) -> str:
+    return "|".join(choices or ())
+
+
+def _choices_fit(choices: tuple[str, ...] | None) -> bool:
+    return choices is not None and len(_joined(choices)) <= 18
 
 
 def refer(reference: str) -> Any:
@@ -142,6 +143,8 @@ def serve(door: Door, flags: dict[str, Any]) -> None:
     Raises:
         SaecliError: What the user should read instead of a result.
     """
+    from saecli.core.run import Run
+
     resolved = resolve(door.config_class, flags)
     config = resolved.config
     output = Output(as_json=bool(getattr(config, "json", False)), quiet=bool(getattr(config, "quiet", False)))
@@ -209,6 +212,8 @@ def show_result(run: Run, output: Output, *, reused: bool) -> None:
 
 def known_inputs(config: CommandConfig) -> dict[str, Input]:
     """Hashes the inputs a configuration names: existing paths and embedded models of the zoo."""
+    from saecli.core.inputs import hash_input
+
     found = {}
     for item in config_fields(type(config)):
         value = getattr(config, item.name)
@@ -284,6 +289,8 @@ _STATES = {
 
 def show_plan(door: Door, config: CommandConfig, inputs: dict[str, Input], output: Output) -> None:
     """Says what a call would do, without doing it."""
+    from saecli.core.run import directory_state, run_directory
+
     digest = fingerprint(config, {name: one.sha256 for name, one in inputs.items()})
     directory = run_directory(config, digest)
     state = directory_state(directory, digest)

@@ -15,7 +15,6 @@ Exit codes of the whole program:
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -84,7 +83,13 @@ class Interrupted(SaecliError):
         self.exit_code = exit_code
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived; raised by the handler that the command line installs."""
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Returns `Did you mean 'x'?` for the nearest known name, or an empty string."""
+    import difflib  # only on the way to an error
+
     near = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)
     return f"Did you mean {near[0]!r}?" if near else ""

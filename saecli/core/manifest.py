@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -80,6 +79,8 @@ def safe_name(name: str) -> PurePosixPath:
 
 def versions() -> dict[str, str]:
     """Returns the installed versions that decide a run's numbers."""
+    from importlib import metadata  # slow to import
+
     found = {}
     for name in VERSIONED:
         try:
