@@ -30,6 +30,10 @@ _TARGET = re.compile(r"target(?:@(?P<position>\d+))?")
 _SLICE = re.compile(r"(-?\d+)?(?::(-?\d+)?(?::(-?\d+)?)?)?")
 
 
+class EmptySelection(UsageError):
+    """A layer slice that is well written and selects nothing."""
+
+
 @dataclass(frozen=True)
 class Address:
     """One node: a feature or an error of a dictionary, a token or the target, perhaps at a position.
@@ -112,7 +116,8 @@ def parse_layers(text: str, count: int) -> range:
         count: How many labels there are; labels run from 0 to ``count - 1``.
 
     Raises:
-        UsageError: Not a slice, a step other than 1, or nothing selected.
+        UsageError: Not a slice, or a step other than 1.
+        EmptySelection: Nothing selected.
     """
     text = text.strip()
     match = _SLICE.fullmatch(text)
@@ -127,7 +132,7 @@ def parse_layers(text: str, count: int) -> range:
             raise UsageError(f"--layers {text} has a step; only whole ranges of layers can be chosen")
         chosen = range(count)[slice(*parts)]
     if not chosen:
-        raise UsageError(f"--layers {text} selects nothing: the labels are 0..{count - 1}")
+        raise EmptySelection(f"--layers {text} selects nothing: the labels are 0..{count - 1}")
     return chosen
 
 

@@ -1,0 +1,257 @@
+"""Suites: the dictionaries of one model, by site.
+
+A suite knows which model it was made for and refuses another one: by fingerprint of the weights, weight processing,
+vocabulary and widths. Its dictionaries are read when first asked for, so a command that works on three sites reads
+three files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from saecli.core.address import EmptySelection, parse_layers, site_label
+from saecli.core.dictionary import Dictionary, DictionaryConfig
+from saecli.core.errors import InputError, UsageError
+from saecli.core.fingerprint import fingerprint_module, fingerprint_parts, fingerprint_tensors
+from saecli.core.model import HookedModel
+from saecli.core.site import KINDS, Site
+
+
+@dataclass(frozen=True)
+class SuiteInfo:
+    """What a suite is, apart from its dictionaries.
+
+    Attributes:
+        name: Zoo name or path.
+        model: Zoo name of the model it was made for.
+        model_fingerprint: Of that model's parameters; empty if unknown.
+        processing: Weight processing of that model.
+        residual: How the suite numbers the residual stream: ``resid_pre`` 0..n, or ``resid_post`` 0..n − 1.
+        context: Positions per sequence it was trained on; 0 if unknown.
+        bos: Token id that began every sequence, or None.
+        vocabulary: Token vocabulary of the model.
+        measured: Per site what was measured: ``l0``, ``variance_explained``, ``dead_share`` and others.
+    """
+
+    name: str
+    model: str
+    model_fingerprint: str = ""
+    processing: Literal["raw", "folded"] = "raw"
+    residual: Literal["resid_pre", "resid_post"] = "resid_pre"
+    context: int = 0
+    bos: int | None = None
+    vocabulary: str = ""
+    measured: Mapping[Site, Mapping[str, float]] = field(default_factory=dict)
+
+
+class Suite(Mapping[Site, Dictionary]):
+    """Site read → dictionary, in the order of depth.
+
+    Args:
+        info: What the suite is.
+        configs: Config of every dictionary; known without reading weights.
+        load: Reads the dictionary of a site; called at most once per site.
+        fingerprints: Fingerprint of every dictionary's tensors.
+    """
+
+    def __init__(
+        self,
+        info: SuiteInfo,
+        configs: Sequence[DictionaryConfig],
+        load: Callable[[Site], Dictionary],
+        fingerprints: Mapping[Site, str],
+    ) -> None:
+        self.info = info
+        self.configs: dict[Site, DictionaryConfig] = {
+            config.reads: config for config in sorted(configs, key=lambda config: config.reads)
+        }
+        if len(self.configs) != len(configs):
+            raise InputError(f"{info.name} has two dictionaries at one site.")
+        self.fingerprints: dict[Site, str] = {site: fingerprints[site] for site in self.configs}
+        self._load = load
+        self._loaded: dict[Site, Dictionary] = {}
+
+    @classmethod
+    def of(cls, info: SuiteInfo, dictionaries: Sequence[Dictionary]) -> Suite:
+        """A suite of dictionaries in memory."""
+        by_site = {dictionary.config.reads: dictionary for dictionary in dictionaries}
+        fingerprints = {site: fingerprint_tensors(one.state_dict()) for site, one in by_site.items()}
+        return cls(info, [one.config for one in dictionaries], by_site.__getitem__, fingerprints)
+
+    def __getitem__(self, site: Site) -> Dictionary:
+        if site not in self.configs:
+            raise KeyError(site)
+        if site not in self._loaded:
+            self._loaded[site] = self._load(site)
+        return self._loaded[site]
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self.configs)
+
+    def __len__(self) -> int:
+        return len(self.configs)
+
+    def __contains__(self, site: object) -> bool:
+        return site in self.configs
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """The sites read, in the order of depth."""
+        return tuple(self.configs)
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of all dictionaries."""
+        return fingerprint_parts((str(site.canonical), value) for site, value in self.fingerprints.items())
+
+    def label(self, site: Site) -> str:
+        """``7`` for the residual stream in the suite's own numbers, else ``7.attn_out``."""
+        return site_label(site, self.info.residual)
+
+    # --- which sites a command means --------------------------------------------------------------------------------
+
+    def resolve(self, layers: str | None = None, kinds: Sequence[str] = ()) -> tuple[Site, ...]:
+        """The sites that ``--layers`` and ``--kind`` choose.
+
+        ``layers`` is a slice of the suite's own labels of the residual stream: the chosen residual sites, and every
+        other site between the first and the last of them (with resid_post labels also those that write the first).
+        For a suite without residual sites it is a slice of block numbers.
+
+        Args:
+            layers: ``6:9``, ``:``, ``-2:``, ``5``; None chooses everything.
+            kinds: Site kinds to keep; none keeps all. ``resid_pre`` and ``resid_post`` mean the same.
+
+        Returns:
+            Sites in the order of depth.
+
+        Raises:
+            UsageError: No slice, an unknown kind, or nothing is left.
+        """
+        chosen = self.sites if layers is None else self._in_layers(layers)
+        if not kinds:
+            return chosen
+        here = {_stream(site.kind) for site in self.sites}
+        for kind in kinds:
+            if kind not in KINDS or _stream(kind) not in here:
+                raise UsageError(f"--kind {kind}: {self.info.name} has {', '.join(self._kinds(self.sites))}.")
+        wanted = {_stream(kind) for kind in kinds}
+        kept = tuple(site for site in chosen if _stream(site.kind) in wanted)
+        if not kept:
+            raise UsageError(
+                f"--layers {layers} with --kind {' '.join(kinds)} selects no site of {self.info.name}.",
+                f"These layers have {', '.join(self._kinds(chosen))}.",
+            )
+        return kept
+
+    def _in_layers(self, text: str) -> tuple[Site, ...]:
+        shift = 1 if self.info.residual == "resid_post" else 0
+        labels = {site: site.canonical.layer - shift for site in self.sites if site.canonical.kind == "resid_pre"}
+        labels = {site: label for site, label in labels.items() if label >= 0}
+        if not labels:
+            return self._in_blocks(text)
+        numbers = sorted(labels.values())
+        try:
+            wanted = set(parse_layers(text, numbers[-1] + 1))
+        except EmptySelection:
+            wanted = set()
+        residual = [site for site, label in labels.items() if label in wanted]
+        if not residual:
+            raise UsageError(
+                f"--layers {text} selects no residual site: {self.info.name} has {_ranges(numbers)};", _suggestion(numbers)
+            )
+        first, last = residual[0].canonical, residual[-1].canonical
+
+        def between(site: Site) -> bool:
+            if site.canonical.kind == "resid_pre":
+                return site in residual
+            return first < site < last or bool(shift and site.layer == first.layer - 1)
+
+        return tuple(site for site in self.sites if between(site))
+
+    def _in_blocks(self, text: str) -> tuple[Site, ...]:
+        numbers = sorted({site.layer for site in self.sites})
+        try:
+            wanted = set(parse_layers(text, numbers[-1] + 1))
+        except EmptySelection:
+            wanted = set()
+        chosen = tuple(site for site in self.sites if site.layer in wanted)
+        if not chosen:
+            raise UsageError(
+                f"--layers {text} selects no site: {self.info.name} has blocks {_ranges(numbers)};", _suggestion(numbers)
+            )
+        return chosen
+
+    def _kinds(self, sites: Sequence[Site]) -> list[str]:
+        kinds = {self.info.residual if site.canonical.kind == "resid_pre" else site.kind for site in sites}
+        return sorted(kinds, key=KINDS.index)
+
+    # --- which model it belongs to -----------------------------------------------------------------------------------
+
+    def attach(self, model: HookedModel, *, model_fingerprint: str | None = None) -> Suite:
+        """Check that the suite was made for this model.
+
+        Args:
+            model: The model.
+            model_fingerprint: Of the model's parameters as stored, if known; otherwise it is computed.
+
+        Returns:
+            The suite itself.
+
+        Raises:
+            InputError: Another vocabulary, width, weight processing or other weights; the message names both.
+        """
+        info, name = model.info, self.info.name
+        if self.info.vocabulary and info.vocabulary and self.info.vocabulary != info.vocabulary:
+            raise InputError(
+                f"{name} was made for the vocabulary {self.info.vocabulary!r}, {info.name} has {info.vocabulary!r}.",
+                f"Use it with {self.info.model}.",
+            )
+        for config in self.configs.values():
+            for site, width in ((config.reads, config.d_in), (config.writes, config.d_out)):
+                try:
+                    info.check(site)
+                except UsageError as error:
+                    raise InputError(
+                        f"{name} has a dictionary at {site}, which {info.name} does not have.",
+                        f"Use it with {self.info.model}.",
+                    ) from error
+                if info.width(site) != width:
+                    raise InputError(
+                        f"{name} has a dictionary of width {width} at {site}, where {info.name} has {info.width(site)}.",
+                        f"Use it with {self.info.model}.",
+                    )
+        if self.info.processing != info.processing:
+            raise InputError(
+                f"{name} was made for {self.info.processing} weights of {self.info.model}, "
+                f"and {info.name} has {info.processing} weights."
+            )
+        if self.info.model_fingerprint:
+            actual = model_fingerprint or fingerprint_module(model.module)
+            if actual != self.info.model_fingerprint:
+                raise InputError(
+                    f"{name} was made for {self.info.model} ({_short(self.info.model_fingerprint)}), "
+                    f"and the weights of {info.name} are others ({_short(actual)}).",
+                    f"Use it with {self.info.model}, or train a suite for {info.name}.",
+                )
+        return self
+
+
+def _stream(kind: str) -> str:
+    return "resid_pre" if kind == "resid_post" else kind
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    if list(numbers) == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]}..{numbers[-1]}" if len(numbers) > 1 else str(numbers[0])
+    return ", ".join(map(str, numbers))
+
+
+def _suggestion(numbers: Sequence[int]) -> str:
+    return f"try --layers {max(numbers[0], numbers[-1] - 2)}:{numbers[-1] + 1}"
+
+
+def _short(fingerprint: str) -> str:
+    version, _, digest = fingerprint.partition(":")
+    return f"{version}:{digest[:8]}"

@@ -1,0 +1,52 @@
+"""The TopK sparse autoencoder: f = ReLU(TopK((x − b_dec) W_enc + b_enc)), x̂ = f W_dec + b_dec.
+
+Exactly the k largest pre-activations are kept, and of those the positive ones are active.
+Source: Gao et al. 2024, https://arxiv.org/abs/2406.04093.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from saecli.core.dictionary import Dictionary, DictionaryConfig, SparseActs
+from saecli.core.errors import UsageError
+from saecli.dictionaries.selection import top_k
+
+_PRE_ELEMENTS = 1 << 22  # pre-activations held at once by the sparse path, 16 MB
+
+
+class TopK(Dictionary):
+    """Dictionary with k active features; ``options["k"]``."""
+
+    arch = "topk"
+
+    def __init__(self, config: DictionaryConfig) -> None:
+        super().__init__(config)
+        k = config.options.get("k")
+        if not isinstance(k, int) or not 1 <= k <= config.n_latents:
+            raise UsageError(f"A topk dictionary of {config.n_latents} latents needs k from 1 to that, not {k!r}.")
+        self.k = k
+
+    def activate(self, pre: Tensor, indices: Tensor | None = None) -> Tensor:
+        """The k largest of the columns through ReLU, 0 elsewhere."""
+        flat = pre.reshape(-1, pre.shape[-1])
+        values_TK, indices_TK = top_k(flat, min(self.k, flat.shape[-1]))
+        return torch.zeros_like(flat).scatter(-1, indices_TK, values_TK.relu()).view_as(pre)
+
+    def encode_sparse(self, x: Tensor) -> SparseActs:
+        """[T, d_in] → k slots per row, in chunks of rows, so that the dense [T, F] never exists."""
+        rows = max(1, _PRE_ELEMENTS // self.n_latents)
+        parts = [top_k(self.preactivations(part), self.k) for part in x.split(rows)]
+        values_TK = torch.cat([values for values, _ in parts])
+        return SparseActs(torch.cat([indices for _, indices in parts]), values_TK.relu())
+
+    def may_be_active(self, pre_TF: Tensor, bound_TF: Tensor) -> Tensor:
+        """Features that can be among the k largest and positive.
+
+        The k-th largest lower bound τ of a row is a floor for the k-th largest pre-activation after the change, so
+        whatever cannot reach τ is out: (pre + bound ≥ τ) and (pre + bound > 0).
+        """
+        floor_T1 = (pre_TF - bound_TF).topk(self.k, dim=-1).values[..., -1:]
+        most_TF = pre_TF + bound_TF
+        return (most_TF >= floor_T1) & (most_TF > 0)

@@ -1,0 +1,371 @@
+"""Trains dictionaries at many sites of a model in one pass of the model.
+
+    for every block of activations:                  (saecli.train.activations)
+        for every batch of its vectors:
+            every dictionary takes one step          (saecli.train.trainer, saecli.train.step)
+
+The dictionaries of a step share nothing, so they are stepped side by side, one per thread. Their order, the block's
+content and every seed are functions of the configuration: a resumed run ends in the same bits as an uninterrupted one
+on the same machine with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from saecli.core.atomic import write_text, writing
+from saecli.core.address import EmptySelection, parse_layers
+from saecli.core.dictionary import DictionaryConfig
+from saecli.core.errors import Failure, InputError, UsageError
+from saecli.core.fingerprint import fingerprint_module
+from saecli.core.model import HookedModel, ModelInfo
+from saecli.core.progress import Progress, silent
+from saecli.core.site import Site
+from saecli.core.suite import Suite, SuiteInfo
+from saecli.data.games import OthelloSource
+from saecli.data.source import TokenSource
+from saecli.train.activations import ActivationStream, Block
+from saecli.train.sae_config import SaeTable, TrainSaeConfig
+from saecli.train.step import StepOutput, Workspace
+from saecli.train.trainer import DictionaryTrainer, TrainerConfig
+
+CHECKPOINT = "sae-checkpoint.pt"
+METRICS = "metrics.jsonl"
+_SCHEMA = "saecli-sae-checkpoint/1"
+_GAMES_SEED = 1 << 31  # so that the dictionaries' games are not those of a model trained with the same seed
+
+
+@dataclass(frozen=True)
+class SaeResult:
+    """Trained dictionaries.
+
+    Attributes:
+        suites: By variant (``k32``; the empty name when there is one suite).
+        tokens: Vectors each dictionary has seen.
+        steps: Steps each dictionary took.
+        complete: False if the run was stopped early.
+        records: The metrics, one dictionary of values per logged step and trained dictionary.
+    """
+
+    suites: dict[str, Suite]
+    tokens: int
+    steps: int
+    complete: bool
+    records: list[dict[str, Any]]
+
+
+def make_source(config: TrainSaeConfig) -> TokenSource:
+    """The data that a configuration names."""
+    return OthelloSource(config.sequences, (config.seed + _GAMES_SEED) % (1 << 32))
+
+
+def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerConfig]:
+    """Every dictionary that a configuration asks for, in the order of depth.
+
+    Raises:
+        UsageError: A site that the model does not have, two dictionaries at one site of one suite, k above latents.
+    """
+    tables = config.tables
+    sweep = any(table.arch == "topk" and len(table.k) > 1 for table in tables)
+    plans: dict[tuple[str, Site], TrainerConfig] = {}
+    for table in tables:
+        for site in _table_sites(table, info):
+            for k in table.k if table.arch == "topk" else (0,):
+                if k > table.latents:
+                    raise UsageError(f"--k {k} is more than the {table.latents} latents.")
+                plan = _plan(config, table, site, k, info, f"k{k}" if sweep and k else "")
+                if (plan.variant, site) in plans:
+                    raise UsageError(f"Two [[sae]] tables train a dictionary at {site}.")
+                plans[plan.variant, site] = plan
+    return sorted(plans.values(), key=lambda plan: (plan.dictionary.reads, plan.variant))
+
+
+def _table_sites(table: SaeTable, info: ModelInfo) -> list[Site]:
+    sites = []
+    for kind in table.kind:
+        count = info.n_layers + (Site(0, kind).canonical.kind == "resid_pre" and kind == "resid_pre")
+        try:
+            layers = parse_layers(table.layers, count)
+        except EmptySelection as error:
+            raise UsageError(
+                f"--layers {table.layers} selects no {kind} site: {info.name} has 0..{count - 1};",
+                f"try --layers {max(0, count - 3)}:{count}",
+            ) from error
+        sites += [info.check(Site(layer, kind)) for layer in layers]
+    return sites
+
+
+def _plan(config: TrainSaeConfig, table: SaeTable, site: Site, k: int, info: ModelInfo, variant: str) -> TrainerConfig:
+    width = info.width(site)
+    options = {"k": k} if table.arch == "topk" else {}
+    lr = table.lr if table.lr is not None else config.lr
+    return TrainerConfig(
+        variant=variant,
+        dictionary=DictionaryConfig(table.arch, width, table.latents, site, site, width, options),
+        lr=lr if lr is not None else 2e-4 * math.sqrt(2**14 / table.latents),
+        l1=table.l1,
+        aux_k=config.aux_k if config.aux_k is not None else max(1, width // 2),
+        aux_coefficient=config.aux_coefficient,
+        dead_after=config.dead_after,
+        grad_clip=config.grad_clip,
+        seed=config.seed,
+    )
+
+
+def learning_rate(tokens: int, total: int, warmup: float, decay: float) -> float:
+    """Factor 0..1 on the highest learning rate after ``tokens`` of ``total``: linear up, constant, linear to zero."""
+    done = tokens / total
+    rising = (done + 1 / total) / warmup if warmup else 1.0
+    falling = (1 - done) / decay if decay else 1.0
+    return max(0.0, min(1.0, rising, falling))
+
+
+def train_sae(
+    config: TrainSaeConfig,
+    model: HookedModel,
+    folder: Path,
+    progress: Progress = silent,
+    stop: Callable[[], bool] = lambda: False,
+    source: TokenSource | None = None,
+    threads: int | None = None,
+) -> SaeResult:
+    """Trains the dictionaries of a configuration; continues if the folder holds a checkpoint of the same recipe.
+
+    Args:
+        config: The dictionaries and the recipe. With ``resume`` there must be a checkpoint; ``overwrite`` ignores it.
+        model: The model to read.
+        folder: Where the checkpoint and the metrics (JSON lines) go; created if needed.
+        progress: Told of every logged step and checkpoint.
+        stop: Asked after every step; when it returns True, a checkpoint is written and the run ends early.
+        source: The data, if not those the configuration names.
+        threads: CPU threads; those torch has if not given.
+
+    Raises:
+        InputError: The checkpoint is of another recipe or damaged, or the data are of another vocabulary.
+        Failure: A loss is no longer finite; the last checkpoint is kept.
+        UsageError: See :func:`plan_dictionaries`.
+    """
+    source = source or make_source(config)
+    if model.info.vocabulary and model.info.vocabulary != source.vocabulary:
+        raise InputError(
+            f"{model.info.name} reads the vocabulary {model.info.vocabulary!r}, and the data are {source.vocabulary!r}."
+        )
+    training = _Training(config, model, source, folder, progress, threads or torch.get_num_threads())
+    if (folder / CHECKPOINT).exists() and not config.overwrite:
+        training.load()
+    elif config.resume:
+        raise InputError(f"{folder} has no checkpoint to resume.", "Start without --resume.")
+    return training.run(stop)
+
+
+class _Workers:
+    """Steps dictionaries side by side: one Python thread per dictionary, torch's own threads divided among them."""
+
+    def __init__(self, threads: int, dictionaries: int) -> None:
+        self._threads = threads
+        self._local = threading.local()
+        count = min(threads, dictionaries)
+        self._pool = ThreadPoolExecutor(count, "sae", self._begin, (max(1, threads // count),)) if count > 1 else None
+
+    def _begin(self, threads: int) -> None:
+        torch.set_num_threads(threads)
+
+    def space(self) -> Workspace:
+        """The calling thread's buffers."""
+        if not hasattr(self._local, "space"):
+            self._local.space = Workspace()
+        return self._local.space
+
+    def map(self, function: Callable[[DictionaryTrainer], StepOutput], trainers: Sequence[DictionaryTrainer]) -> list[StepOutput]:
+        return list(self._pool.map(function, trainers) if self._pool else map(function, trainers))
+
+    def close(self) -> None:
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(self._threads)  # what a worker sets is also the default of threads to come
+
+
+class _Training:
+    """The state of a run and its loop."""
+
+    def __init__(
+        self, config: TrainSaeConfig, model: HookedModel, source: TokenSource, folder: Path, progress: Progress, threads: int
+    ) -> None:
+        self.config, self.model, self.folder, self._progress, self.threads = config, model, folder, progress, threads
+        folder.mkdir(parents=True, exist_ok=True)
+        device = torch.device(config.device)
+        self.trainers = [DictionaryTrainer(plan, device) for plan in plan_dictionaries(config, model.info)]
+        sites = {site for t in self.trainers for site in (t.config.dictionary.reads, t.config.dictionary.writes)}
+        self.stream = ActivationStream(model, source, sites, config.buffer, config.seed)
+        self._context = source.n_ctx
+        # The largest first, so that no worker ends with a long one.
+        self._order = sorted(self.trainers, key=lambda trainer: -trainer.config.dictionary.n_latents)
+        self.block = self.place = self.step = self.tokens = 0
+        self.started = False
+        self._sums = torch.zeros(len(self.trainers), 4, dtype=torch.float64)
+        self._records: list[dict[str, Any]] = []
+
+    def run(self, stop: Callable[[], bool]) -> SaeResult:
+        """Steps until done or told to stop; the last checkpoint is of the state returned."""
+        torch.set_num_threads(self.threads)
+        self._write_metrics()
+        workers, stopped = _Workers(self.threads, len(self.trainers)), False
+        try:
+            while self.tokens < self.config.tokens and not stopped:
+                stopped = self._run_block(workers, stop)
+        finally:
+            workers.close()
+        if stopped:
+            self.save()
+        return SaeResult(self._suites(), self.tokens, self.step, not stopped, self._records)
+
+    def _run_block(self, workers: _Workers, stop: Callable[[], bool]) -> bool:
+        """The rest of the current block; True if told to stop."""
+        block = self.stream.block(self.block)
+        if not self.started:
+            for trainer in self.trainers:
+                shape = trainer.config.dictionary
+                trainer.start(block.vectors_ND[shape.reads], block.vectors_ND[shape.writes])
+            self.started, self._saved_at = True, time.monotonic()
+        parts = block.parts(self.config.batch)
+        while self.place < len(parts):
+            self._advance(block, parts[self.place], workers)
+            self.place += 1
+            if self.place == len(parts):
+                self.block, self.place, parts = self.block + 1, 0, []
+            stopped = stop()
+            if stopped or self.tokens >= self.config.tokens:
+                return stopped
+            if time.monotonic() - self._saved_at >= self.config.checkpoint_seconds:
+                self.save()
+        return False
+
+    def _advance(self, block: Block, rows: torch.Tensor, workers: _Workers) -> None:
+        config = self.config
+        factor = learning_rate(self.tokens, config.tokens, config.warmup, config.decay)
+
+        def step(trainer: DictionaryTrainer) -> StepOutput:
+            space, shape = workers.space(), trainer.config.dictionary
+            vectors = block.vectors_ND[shape.reads]
+            x = torch.index_select(vectors, 0, rows, out=space.take("x", len(rows), shape.d_in, like=vectors))
+            y = x if shape.writes == shape.reads else block.vectors_ND[shape.writes][rows]
+            return trainer.step(x, y, factor, space)
+
+        outs = dict(zip(map(id, self._order), workers.map(step, self._order), strict=True))
+        self.step += 1
+        self.tokens += len(rows)
+        for number, trainer in enumerate(self.trainers):
+            out = outs[id(trainer)]
+            if not math.isfinite(out.loss):
+                raise Failure(
+                    f"The loss of {trainer.config.name} is {out.loss} at step {self.step}.",
+                    "Try a lower --lr; the last checkpoint is kept.",
+                )
+            self._sums[number] += torch.tensor([out.loss, out.mse, out.l0, out.aux], dtype=torch.float64)
+        if self.step % config.log_every == 0 or self.tokens >= config.tokens:
+            self._log(factor)
+
+    def _log(self, factor: float) -> None:
+        steps = (self.step - 1) % self.config.log_every + 1
+        means = (self._sums / steps).tolist()
+        self._sums.zero_()
+        lines = []
+        for trainer, (loss, mse, l0, aux) in zip(self.trainers, means, strict=True):
+            plan = trainer.config
+            lines.append(
+                {
+                    "step": self.step,
+                    "tokens": self.tokens,
+                    "suite": plan.variant,
+                    "site": str(plan.dictionary.reads),
+                    "lr": plan.lr * factor,
+                    "loss": loss,
+                    "variance_explained": 1 - mse,
+                    "l0": l0,
+                    "aux": aux,
+                    "dead_share": trainer.dead_share,
+                }
+            )
+        self._records += lines
+        with (self.folder / METRICS).open("a") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in lines))
+        explained = [line["variance_explained"] for line in lines]
+        dead = max(line["dead_share"] for line in lines)
+        detail = f"variance explained {min(explained):.3f} to {max(explained):.3f}, dead at most {dead:.1%}"
+        self._progress("training", min(self.tokens, self.config.tokens), self.config.tokens, detail)
+
+    def _suites(self) -> dict[str, Suite]:
+        info = self.model.info
+        fingerprint = fingerprint_module(self.model.module)
+        suites: dict[str, Suite] = {}
+        for variant in dict.fromkeys(trainer.config.variant for trainer in self.trainers):
+            members = [trainer for trainer in self.trainers if trainer.config.variant == variant]
+            header = SuiteInfo(
+                name=f"{info.name}-{variant}" if variant else info.name,
+                model=info.name,
+                model_fingerprint=fingerprint,
+                processing=info.processing,
+                context=self._context,
+                bos=info.bos,
+                vocabulary=info.vocabulary,
+            )
+            suites[variant] = Suite.of(header, [trainer.finished() for trainer in members])
+        return suites
+
+    # --- checkpoints ---------------------------------------------------------------------------------------------
+
+    def _write_metrics(self) -> None:
+        """Starts the metrics file with the lines up to the current step, dropping those of steps to be done again."""
+        write_text(self.folder / METRICS, "".join(json.dumps(line) + "\n" for line in self._records))
+
+    def save(self) -> None:
+        """Writes the checkpoint: all or nothing."""
+        state = {
+            "schema": _SCHEMA,
+            "recipe": self._recipe(),
+            "threads": self.threads,
+            "counters": [self.block, self.place, self.step, self.tokens],
+            "sums": self._sums,
+            "records": self._records,
+            "trainers": [trainer.state() for trainer in self.trainers],
+        }
+        with writing(self.folder / CHECKPOINT) as temporary:
+            torch.save(state, temporary)
+        self._saved_at = time.monotonic()
+        self._progress(f"checkpoint at step {self.step}")
+
+    def load(self) -> None:
+        """Continues from the folder's checkpoint, with its number of threads."""
+        path = self.folder / CHECKPOINT
+        try:
+            state = torch.load(path, map_location=self.config.device, weights_only=True)
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise InputError(f"{path.name} cannot be read: {error}", "Start again with --overwrite.") from error
+        if not isinstance(state, dict) or state.get("schema") != _SCHEMA:
+            raise InputError(f"{path.name} is not a {_SCHEMA} file.", "Start again with --overwrite.")
+        for name, value in self._recipe().items():
+            if state["recipe"].get(name) != value:
+                raise InputError(f"The checkpoint was made with another {name}.", "Start again with --overwrite.")
+        for trainer, saved in zip(self.trainers, state["trainers"], strict=True):
+            trainer.load(saved)
+        self.threads, self._sums, self._records = state["threads"], state["sums"], state["records"]
+        self.block, self.place, self.step, self.tokens = state["counters"]
+        self.started, self._saved_at = True, time.monotonic()
+
+    def _recipe(self) -> dict[str, str]:
+        """What must not differ between a checkpoint and the run that continues it."""
+        names = ("data", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
+        recipe = {name: repr(getattr(self.config, name)) for name in names}
+        recipe["dictionaries"] = repr([trainer.config for trainer in self.trainers])
+        recipe["model"] = fingerprint_module(self.model.module)
+        return recipe

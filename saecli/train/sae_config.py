@@ -1,0 +1,98 @@
+"""Configuration of ``saecli train sae``. Imports no torch: the command line is made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMixin, argument, option
+from saecli.core.errors import UsageError
+from saecli.dictionaries import ARCHITECTURES
+
+
+@dataclass(frozen=True, kw_only=True)
+class SaeTable(CommandConfig):
+    """One ``[[sae]]`` table: dictionaries of one shape at some sites. Every k makes a suite of its own."""
+
+    kind: tuple[str, ...] = option(("resid_pre",), help="Site kinds.")
+    layers: str = option(":", help="Layers of those kinds, as a Python slice: 0..n for resid_pre, else block numbers.")
+    arch: str = option("topk", help="Architecture.", choices=ARCHITECTURES)
+    k: tuple[int, ...] = option((32,), help="Active features per token (topk); several values train several suites.")
+    latents: int = option(1024, help="Features per dictionary.", minimum=1)
+    l1: float = option(1.0, help="Weight of the L1 penalty (standard).", minimum=0.0)
+    lr: float | None = option(None, help="Highest learning rate, if not the command's.", minimum=0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
+    """Sparse autoencoders at many sites of a model, trained in one pass of the model."""
+
+    command: ClassVar[str] = "train sae"
+
+    model: str = argument("othello-mini", help="Model to read: a name of the zoo or a folder.", complete="models")
+
+    sae: tuple[SaeTable, ...] = option(
+        (), help="Dictionaries of different shapes; replaces --layers, --kind, --arch, --k, --latents and --l1.", table=SaeTable
+    )
+    arch: str = option(
+        "topk", help="Architecture.", choices=ARCHITECTURES, complete="archs", panel="Dictionaries"
+    )
+    k: tuple[int, ...] = option(
+        (32,), help="Active features per token (topk). Repeatable: each value trains a suite.", minimum=1,
+        panel="Dictionaries",
+    )
+    latents: int = option(1024, help="Features per dictionary.", minimum=1, panel="Dictionaries")
+    l1: float = option(1.0, help="Weight of the L1 penalty (standard).", minimum=0.0, panel="Dictionaries")
+
+    data: str = option("othello", help="What the model reads.", choices=("othello",), panel="Data")
+    tokens: int = option(8_000_000, help="Vectors per dictionary in all.", minimum=1, panel="Data")
+    batch: int = option(2048, help="Vectors per step, nearly.", minimum=1, panel="Data")
+    buffer: int = option(65536, help="Vectors per site that are mixed with each other.", minimum=1, panel="Data")
+    sequences: int = option(64, help="Sequences (games) per forward pass of the model.", minimum=1, panel="Data")
+
+    lr: float | None = option(
+        None, help="Highest learning rate; if not given, 2e-4 times the root of 2^14 over the latents.", minimum=0.0,
+        panel="Training",
+    )
+    warmup: float = option(
+        0.02, help="Share of the tokens with a rising learning rate.", minimum=0.0, maximum=1.0, panel="Training"
+    )
+    decay: float = option(
+        0.3, help="Share of the tokens, at the end, in which the learning rate falls to zero.", minimum=0.0,
+        maximum=1.0, panel="Training",
+    )
+    grad_clip: float = option(
+        1.0, help="Largest gradient norm of a dictionary; 0 for no limit.", minimum=0.0, panel="Training"
+    )
+    dead_after: int = option(
+        500_000, help="Vectors without firing after which a latent is dead.", minimum=1, panel="Training"
+    )
+    aux_k: int | None = option(
+        None, help="Dead latents that reconstruct the residual error; half the width if not given.", minimum=1,
+        panel="Training",
+    )
+    aux_coefficient: float = option(
+        1 / 32, help="Weight of the auxiliary loss for dead latents.", minimum=0.0, panel="Training"
+    )
+    device: str = option("cpu", help="Where to train.", choices=("cpu", "cuda", "mps"), panel="Training")
+    save_dtype: str = option(
+        "float32", help="Number type of the files.", choices=("float32", "float16", "bfloat16"), panel="Training"
+    )
+
+    log_every: int = option(50, help="Steps per line of metrics.", minimum=1, panel="Measurement")
+    checkpoint_seconds: float = option(
+        120.0, help="Wall-clock seconds between checkpoints.", minimum=0.0, fingerprint=False, panel="Measurement"
+    )
+
+    def validate(self) -> None:
+        """Refuses shares that overlap."""
+        if self.warmup + self.decay > 1:
+            raise UsageError(f"--warmup {self.warmup} and --decay {self.decay} make more than the whole run.")
+
+    @property
+    def tables(self) -> tuple[SaeTable, ...]:
+        """The ``[[sae]]`` tables, or the one that the flags describe."""
+        if self.sae:
+            return self.sae
+        kinds = self.kind or ("resid_pre",)
+        return (SaeTable(kind=kinds, layers=self.layers, arch=self.arch, k=self.k, latents=self.latents, l1=self.l1),)

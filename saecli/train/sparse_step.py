@@ -1,0 +1,171 @@
+"""The TopK training step, sparse from end to end.
+
+For a batch x [B, D], with c = x − b_dec (c = x for a transcoder), target y and all sums over the batch::
+
+    pre = c W_enc + b_enc                    the only dense product, in chunks through one buffer
+    v, i = ReLU(top-k of pre)                [B, K]
+    r    = Σ_k v_k W_dec[i_k] + b_dec − y    embedding bag
+    loss = |r|² / (B D)
+
+    g        = 2 r / (B D)                                gradient at the reconstruction
+    u_k      = g · W_dec[i_k]  where v_k > 0              gradient at the selected pre-activations
+    dW_dec[f] = Σ_{k: i_k = f} v_k g,  dW_enc[:, f] = Σ_{k: i_k = f} u_k c     bags over the transposed selection
+    db_enc[f] = Σ_{k: i_k = f} u_k
+    db_dec    = Σ g − W_enc db_enc           instead of a product of the size of the encoder's
+
+The auxiliary loss of Gao et al. 2024 (https://arxiv.org/abs/2406.04093, A.2) revives dead latents: the ``aux_k`` largest
+pre-activations among the dead reconstruct the residual error e = −r (held constant) as ê, and
+``aux_coefficient · |e − ê|² / |e|²`` is added. It runs densely on the columns of the dead alone.
+
+Gradients equal those of plain autograd (tests/twins/topk_step.py); :mod:`benchmarks.topk_step` has the speed.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from saecli.core.dictionary import Dictionary
+from saecli.dictionaries.selection import ROWS_PER_CHUNK, select_rows, top_k
+from saecli.dictionaries.topk import TopK
+from saecli.train.step import StepInput, StepOutput
+
+_AUX_ROWS = 1024
+
+
+def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
+    """Loss and gradients of a :class:`~saecli.dictionaries.topk.TopK` dictionary on one batch.
+
+    Args:
+        dictionary: Its ``parameter.grad`` are set.
+        step: The batch.
+
+    Returns:
+        The loss and what fired.
+    """
+    topk = cast(TopK, dictionary)
+    W_enc_DF, W_dec_FD = topk.W_enc_DF.detach(), topk.W_dec_FD.detach()
+    b_enc_F, b_dec_D = topk.b_enc_F.detach(), topk.b_dec_D.detach()
+    x_BD, y_BD, space = step.x_BD, step.y_BD, step.workspace
+    batch, width = y_BD.shape
+
+    centred_BD = x_BD
+    if topk.subtracts_b_dec:
+        centred_BD = torch.sub(x_BD, b_dec_D, out=space.take("centred", *x_BD.shape, like=x_BD))
+    values_BK, indices_BK = _select(centred_BD, W_enc_DF, b_enc_F, topk.k, step)
+    values_BK = values_BK.relu_()
+
+    with torch.enable_grad():
+        values_BK.requires_grad_()
+        decoded_BD = embedding_bag(indices_BK, W_dec_FD, per_sample_weights=values_BK, mode="sum")
+    residual_BD = torch.add(decoded_BD.detach(), b_dec_D, out=space.take("residual", batch, width, like=y_BD))
+    residual_BD.sub_(y_BD)
+    error = float(residual_BD.square().sum())
+    grad_BD = torch.mul(residual_BD, 2 / (batch * width), out=space.take("grad", batch, width, like=y_BD))
+    (inner_BK,) = torch.autograd.grad(decoded_BD, values_BK, grad_BD)
+    values_BK = values_BK.detach()
+    active_BK = values_BK > 0
+    active = int(active_BK.count_nonzero())
+    if active < active_BK.numel():
+        inner_BK *= active_BK
+
+    starts_F, rows_N, values_N, inner_N = _transpose(indices_BK, values_BK, inner_BK, topk.n_latents)
+    offsets_F = starts_F[:-1]
+    g_dec_FD = embedding_bag(rows_N, grad_BD, offsets_F, per_sample_weights=values_N, mode="sum")
+    g_enc_FD = embedding_bag(rows_N, centred_BD, offsets_F, per_sample_weights=inner_N, mode="sum")
+    g_b_enc_F = torch.segment_reduce(inner_N, "sum", offsets=starts_F)
+    if active == active_BK.numel():
+        fired_F = starts_F.diff() > 0
+    else:
+        fired_F = torch.segment_reduce(values_N, "max", offsets=starts_F, initial=0) > 0
+
+    aux = 0.0
+    if len(step.dead_N) and step.aux_coefficient > 0:
+        aux = _auxiliary(topk, step, centred_BD, residual_BD, error, g_enc_FD, g_b_enc_F, g_dec_FD)
+
+    g_b_dec_D = grad_BD.sum(0)
+    if topk.subtracts_b_dec:
+        g_b_dec_D -= W_enc_DF @ g_b_enc_F
+    topk.W_enc_DF.grad, topk.b_enc_F.grad = g_enc_FD.T, g_b_enc_F
+    topk.W_dec_FD.grad, topk.b_dec_D.grad = g_dec_FD, g_b_dec_D
+    mse = error / (batch * width)
+    return StepOutput(mse + step.aux_coefficient * aux, mse, active / batch, fired_F, aux)
+
+
+def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step: StepInput) -> tuple[Tensor, Tensor]:
+    """Top-k pre-activations [B, K] and their indices, int32 on the CPU path."""
+    batch, latents = len(centred_BD), W_enc_DF.shape[1]
+    if centred_BD.device.type != "cpu" or centred_BD.dtype != torch.float32 or k >= latents:
+        return top_k(torch.addmm(b_enc_F, centred_BD, W_enc_DF), k)
+    rows = 2 * ROWS_PER_CHUNK
+    pre = step.workspace.take("pre", rows, latents, like=centred_BD)
+    values_BK = np.empty((batch, k), dtype=np.float32)
+    indices_BK = np.empty((batch, k), dtype=np.int32)
+    for start in range(0, batch, rows):
+        part = centred_BD[start : start + rows]
+        pre_CF = torch.addmm(b_enc_F, part, W_enc_DF, out=pre[: len(part)]).numpy()
+        for first in range(0, len(part), ROWS_PER_CHUNK):
+            here = slice(start + first, min(start + first + ROWS_PER_CHUNK, batch))
+            select_rows(pre_CF[first : first + ROWS_PER_CHUNK], values_BK[here], indices_BK[here])
+    return torch.from_numpy(values_BK), torch.from_numpy(indices_BK)
+
+
+def _transpose(
+    indices_BK: Tensor, values_BK: Tensor, inner_BK: Tensor, latents: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The selection by feature: starts [F + 1], and for every entry its row, value and gradient."""
+    batch, k = indices_BK.shape
+    if indices_BK.device.type == "cpu" and indices_BK.dtype == torch.int32:
+        # A counting sort: scipy's CSR → CSC conversion carries the place of every entry along.
+        place_N = np.arange(batch * k, dtype=np.int32)
+        starts_B = np.arange(0, batch * k + 1, k, dtype=np.int32)
+        by_row = scipy.sparse.csr_array((place_N, indices_BK.numpy().reshape(-1), starts_B), shape=(batch, latents))
+        by_feature = by_row.tocsc()
+        order_N = torch.from_numpy(by_feature.data)
+        starts_F, rows_N = torch.from_numpy(by_feature.indptr), torch.from_numpy(by_feature.indices)
+    else:
+        order_N = indices_BK.reshape(-1).argsort(stable=True)
+        rows_N = order_N // k
+        counts_F = indices_BK.reshape(-1).bincount(minlength=latents)
+        starts_F = torch.cat([counts_F.new_zeros(1), counts_F.cumsum(0)])
+    return starts_F, rows_N, values_BK.reshape(-1)[order_N], inner_BK.reshape(-1)[order_N]
+
+
+def _auxiliary(
+    topk: TopK,
+    step: StepInput,
+    centred_BD: Tensor,
+    residual_BD: Tensor,
+    error: float,
+    g_enc_FD: Tensor,
+    g_b_enc_F: Tensor,
+    g_dec_FD: Tensor,
+) -> float:
+    """Add the gradients of the auxiliary loss and return |e − ê|² / |e|²; N dead latents."""
+    dead_N = step.dead_N
+    enc_DN, dec_ND = topk.W_enc_DF.detach()[:, dead_N], topk.W_dec_FD.detach()[dead_N]
+    b_N = topk.b_enc_F.detach()[dead_N]
+    keep = min(step.aux_k, len(dead_N))
+    left = 0.0
+    for start in range(0, len(centred_BD), _AUX_ROWS):
+        part_CD = centred_BD[start : start + _AUX_ROWS]
+        pre_CN = torch.addmm(b_N, part_CD, enc_DN)
+        if keep < len(dead_N):
+            values_CK, columns_CK = top_k(pre_CN, keep)
+            acts_CN = torch.zeros_like(pre_CN).scatter_(1, columns_CK, values_CK.relu())
+        else:
+            acts_CN = pre_CN.relu_()
+        # e − ê with e = −residual, so its negative is residual + ê.
+        miss_CD = torch.addmm(residual_BD[start : start + _AUX_ROWS], acts_CN, dec_ND)
+        left += float(miss_CD.square().sum())
+        grad_CD = miss_CD.mul_(2 * step.aux_coefficient / error)
+        inner_CN = (grad_CD @ dec_ND.T).mul_(acts_CN > 0)
+        g_dec_FD.index_add_(0, dead_N, acts_CN.T @ grad_CD)
+        g_enc_FD.index_add_(0, dead_N, inner_CN.T @ part_CD)
+        g_b_enc_F.index_add_(0, dead_N, inner_CN.sum(0))
+    return left / error

@@ -1,0 +1,108 @@
+"""One training step of one dictionary: what goes in, what comes out, and who does it for which architecture.
+
+A step function computes the loss and leaves its gradients in ``parameter.grad``; clipping, the optimiser and the
+counters of dead latents are the same for all of them (:mod:`saecli.train.trainer`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from saecli.core.dictionary import Dictionary
+
+
+class Workspace:
+    """Buffers that are reused from step to step: a fresh allocation costs more than the arithmetic done in it.
+
+    One per worker thread; every buffer is asked for by name and shape, and its content is whatever was left there.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, Tensor] = {}
+
+    def take(self, name: str, *shape: int, like: Tensor) -> Tensor:
+        """An uninitialised tensor of the shape, of the dtype and device of ``like``."""
+        size = 1
+        for length in shape:
+            size *= length
+        key = f"{name}/{like.dtype}/{like.device}"
+        held = self._buffers.get(key)
+        if held is None or held.numel() < size:
+            held = self._buffers[key] = torch.empty(size, dtype=like.dtype, device=like.device)
+        return held[:size].view(*shape)
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """What a step is given.
+
+    Attributes:
+        x_BD: [B, d_in] vectors at the site read, scaled to unit variance per dimension on average.
+        y_BD: [B, d_out] targets; the same tensor as ``x_BD`` for an autoencoder.
+        dead_N: int64 indices of the dead latents, perhaps none.
+        aux_k: Latents among the dead that reconstruct the residual error.
+        aux_coefficient: Weight of the auxiliary loss.
+        l1: Weight of the L1 penalty (standard).
+        workspace: Reusable buffers.
+    """
+
+    x_BD: Tensor
+    y_BD: Tensor
+    dead_N: Tensor
+    aux_k: int = 0
+    aux_coefficient: float = 0.0
+    l1: float = 0.0
+    workspace: Workspace = field(default_factory=Workspace)
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What a step found; its gradients are in the parameters.
+
+    Attributes:
+        loss: All terms, on average over vectors and per dimension.
+        mse: Mean squared error per dimension; the fraction of variance unexplained, as inputs have unit variance.
+        l0: Mean number of active features.
+        fired_F: bool [F], active for at least one vector of the batch.
+        aux: The auxiliary term before its coefficient: the share of the residual error that the dead leave, or 0.
+    """
+
+    loss: float
+    mse: float
+    l0: float
+    fired_F: Tensor
+    aux: float = 0.0
+
+
+StepFunction = Callable[[Dictionary, StepInput], StepOutput]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an architecture is trained.
+
+    Attributes:
+        step: ``module:function`` of the step.
+        unit_decoder: Decoder rows are kept at norm 1 (and their gradients orthogonal to them).
+    """
+
+    step: str
+    unit_decoder: bool
+
+
+RECIPES: Final[dict[str, Recipe]] = {
+    "standard": Recipe("saecli.train.dense_step:standard_step", unit_decoder=False),
+    "topk": Recipe("saecli.train.sparse_step:topk_step", unit_decoder=True),
+}
+
+
+def step_function(arch: str) -> StepFunction:
+    """The step of an architecture."""
+    module, name = RECIPES[arch].step.split(":")
+    return getattr(import_module(module), name)

@@ -1,0 +1,173 @@
+"""The trainer of one dictionary: initialisation, optimiser, dead latents, and what is undone at the end.
+
+Dictionaries are trained on scaled activations, x' = s x with s² = 1 / (mean over dimensions of the variance of x), so
+that one learning rate, one clipping norm and one L1 weight mean the same at every site. At the end the scale is folded
+into the weights; decoder rows of an autoencoder keep their norm, since ReLU and TopK commute with a positive factor:
+b_enc := b_enc' / s_in, W_dec := W_dec' s_in / s_out, b_dec := b_dec' / s_out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saecli.core.dictionary import Dictionary, DictionaryConfig
+from saecli.dictionaries import make_dictionary
+from saecli.train.step import RECIPES, StepInput, StepOutput, Workspace, step_function
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How one dictionary is trained.
+
+    Attributes:
+        variant: Name of the suite it belongs to; empty when there is one suite.
+        dictionary: What it is.
+        lr: Highest learning rate.
+        l1: Weight of the L1 penalty (standard).
+        aux_k: Dead latents in the auxiliary loss.
+        aux_coefficient: Weight of the auxiliary loss.
+        dead_after: Vectors without firing after which a latent counts as dead.
+        grad_clip: Largest gradient norm; 0 for no limit.
+        seed: Of the initial weights.
+    """
+
+    variant: str
+    dictionary: DictionaryConfig
+    lr: float
+    l1: float
+    aux_k: int
+    aux_coefficient: float
+    dead_after: int
+    grad_clip: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """``k32/6.attn_out``, or the site alone."""
+        return f"{self.variant}/{self.dictionary.reads}" if self.variant else str(self.dictionary.reads)
+
+
+class DictionaryTrainer:
+    """A dictionary in training.
+
+    Args:
+        config: How it is trained.
+        device: Where.
+    """
+
+    def __init__(self, config: TrainerConfig, device: torch.device) -> None:
+        self.config = config
+        shape = config.dictionary
+        self.dictionary = make_dictionary(shape).to(device)
+        self.scale_in = self.scale_out = 1.0
+        self.since_fired_F = torch.zeros(shape.n_latents, dtype=torch.int64, device=device)
+        self._unit_decoder = RECIPES[shape.arch].unit_decoder
+        self._step = step_function(shape.arch)
+        # The transposed bags of the sparse step give [F, D] gradients, so W_enc is laid out as [F, D] in memory.
+        generator = torch.Generator().manual_seed(_seed(config))
+        W_dec_FD = torch.randn(shape.n_latents, shape.d_out, generator=generator)
+        W_dec_FD /= W_dec_FD.norm(dim=1, keepdim=True)
+        W_enc_FD = W_dec_FD.clone()
+        if shape.d_in != shape.d_out:
+            W_enc_FD = torch.randn(shape.n_latents, shape.d_in, generator=generator)
+            W_enc_FD /= W_enc_FD.norm(dim=1, keepdim=True)
+        self.dictionary.W_enc_DF = nn.Parameter(W_enc_FD.to(device).T)
+        self.dictionary.W_dec_FD = nn.Parameter(W_dec_FD.to(device))
+        self._adam = torch.optim.Adam(self.dictionary.parameters(), lr=config.lr, fused=device.type != "mps")
+
+    @torch.no_grad()
+    def start(self, x_ND: Tensor, y_ND: Tensor) -> None:
+        """Set scale and b_dec (to the mean of the target) from a first sample, in the units of the model."""
+        self.scale_in, self.scale_out = _scale(x_ND), _scale(y_ND)
+        self.dictionary.b_dec_D.copy_(y_ND.mean(0) * self.scale_out)
+        if not self.dictionary.subtracts_b_dec:
+            self.dictionary.b_enc_F.copy_(-(x_ND.mean(0) * self.scale_in) @ self.dictionary.W_enc_DF)
+
+    @torch.no_grad()
+    def step(self, x_BD: Tensor, y_BD: Tensor, lr_factor: float, space: Workspace) -> StepOutput:
+        """One step on a batch in the units of the model.
+
+        Args:
+            x_BD, y_BD: What the dictionary reads and should write; one tensor for an autoencoder. Scaled in place.
+            lr_factor: 0..1, what the schedule makes of the learning rate.
+            space: Buffers of the calling thread.
+        """
+        config = self.config
+        same = y_BD is x_BD
+        x_BD *= self.scale_in
+        if not same:
+            y_BD *= self.scale_out
+        dead_N = (self.since_fired_F >= config.dead_after).nonzero()[:, 0]
+        out = self._step(
+            self.dictionary,
+            StepInput(x_BD, y_BD, dead_N, config.aux_k, config.aux_coefficient, config.l1, space),
+        )
+        self.since_fired_F += len(x_BD)
+        self.since_fired_F[out.fired_F] = 0
+        if math.isfinite(out.loss):
+            self._update(lr_factor)
+        return out
+
+    def _update(self, lr_factor: float) -> None:
+        decoder = self.dictionary.W_dec_FD
+        if self._unit_decoder and decoder.grad is not None:
+            along_F1 = torch.linalg.vecdot(decoder.grad, decoder)[:, None]
+            decoder.grad.addcmul_(decoder, along_F1, value=-1)
+        if self.config.grad_clip:
+            nn.utils.clip_grad_norm_(self.dictionary.parameters(), self.config.grad_clip)
+        for group in self._adam.param_groups:
+            group["lr"] = self.config.lr * lr_factor
+        self._adam.step()
+        if self._unit_decoder:
+            decoder /= decoder.norm(dim=1, keepdim=True)
+
+    @property
+    def dead_share(self) -> float:
+        """Share of latents that have not fired for ``dead_after`` vectors."""
+        return float((self.since_fired_F >= self.config.dead_after).float().mean())
+
+    @torch.no_grad()
+    def finished(self) -> Dictionary:
+        """A copy in the units of the model, on the CPU, in the plain memory layout, without gradients."""
+        result = make_dictionary(self.config.dictionary)
+        state = {name: value.detach().cpu().contiguous().clone() for name, value in self.dictionary.state_dict().items()}
+        state["b_enc_F"] /= self.scale_in
+        state["b_dec_D"] /= self.scale_out
+        if self.scale_in != self.scale_out:
+            state["W_dec_FD"] *= self.scale_in / self.scale_out
+        result.load_state_dict(state)
+        return result.requires_grad_(False).eval()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
+            "dictionary": self.dictionary.state_dict(),
+            "adam": self._adam.state_dict(),
+            "since_fired": self.since_fired_F,
+            "scale": [self.scale_in, self.scale_out],
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`state`."""
+        self.dictionary.load_state_dict(state["dictionary"])
+        self._adam.load_state_dict(state["adam"])
+        self.since_fired_F.copy_(state["since_fired"])
+        self.scale_in, self.scale_out = state["scale"]
+
+
+def _scale(x_ND: Tensor) -> float:
+    """1 / root of the variance per dimension, 1 for constant input."""
+    variance = float((x_ND - x_ND.mean(0)).square().mean())
+    return 1 / math.sqrt(variance) if variance > 0 else 1.0
+
+
+def _seed(config: TrainerConfig) -> int:
+    """A seed of its own for every dictionary: independent of which others are trained beside it."""
+    text = f"{config.seed}/{config.dictionary.reads.canonical}/{config.dictionary.writes.canonical}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
