@@ -36,6 +36,7 @@ class SiteVisit:
     Attributes:
         wanted: Every site that needs a hook, in the order of computation.
         write: The edits.
+        stop: The deepest site needed, or None.
         seen: The tensors kept so far, after their edit.
 
     Raises:
@@ -52,7 +53,7 @@ class SiteVisit:
     ) -> None:
         self.write = dict(write or {})
         self.seen: dict[Site, Tensor] = {}
-        self._stop = stop
+        self.stop = stop
         self._read = set(read)
         # A write at resid_mid becomes a write of what attention adds, for which the block's input is needed.
         self._read.update(Site(site.layer, "resid_pre") for site in self.write if site.kind == "resid_mid")
@@ -73,7 +74,7 @@ class SiteVisit:
             value = self.write[site](value)
         if site in self._read:
             self.seen[site] = value
-        if site == self._stop:
+        if site == self.stop:
             raise StopPass
         return value
 
