@@ -1,0 +1,50 @@
+"""A small board: the position after a token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from saecli.report.palette import INK, PAPER
+from saecli.report.shapes import Disc, Rectangle, Shape, Text
+
+_FELT, _GRID, _PLAYED, _AIM = "#eef2ee", "#cdd6cf", "#bccabf", "#f2c94c"
+BOARD_COLOURS: Final = "Boards: A1 is the top left square; the dot marks the move just played, the ring the target."
+_SQUARE: Final = re.compile(r"\b([A-Ha-h])([1-8])\b")
+
+
+def squares_in(text: str) -> list[int]:
+    """The squares a text names, as indices from A1 (0) along the first row to H8 (63)."""
+    return [8 * (int(row) - 1) + "ABCDEFGH".index(column.upper()) for column, row in _SQUARE.findall(text)]
+
+
+def board_shapes(
+    board: str, left: float, top: float, side: float, played: int | None = None, target: int | None = None
+) -> Iterator[Shape]:
+    """Draw a board.
+
+    Args:
+        board: 64 characters row by row from A1 (``x`` black, ``o`` white, ``.`` empty); others are written as they are.
+        left, top, side: Its place.
+        played: Square of the move that led here.
+        target: Square to point at.
+    """
+    cell = side / 8
+    yield Rectangle(left, top, side, side, 2, _FELT, _GRID, 1.0)
+    for line in range(1, 8):
+        yield Rectangle(left + line * cell - 0.25, top, 0.5, side, 0, _GRID)
+        yield Rectangle(left, top + line * cell - 0.25, side, 0.5, 0, _GRID)
+    if played is not None:
+        yield Rectangle(left + played % 8 * cell, top + played // 8 * cell, cell, cell, 0, _PLAYED)
+    for index, piece in enumerate(board[:64]):
+        x, y = left + (index % 8 + 0.5) * cell, top + (index // 8 + 0.5) * cell
+        if piece in "xo":
+            yield Disc(x, y, cell * 0.38, INK if piece == "x" else PAPER, INK, 0.7)
+        elif piece != ".":
+            yield Text(x, y + cell * 0.33, piece, cell * 0.9, INK, "middle")
+        if index == played:
+            yield Disc(x, y, cell * 0.13, PAPER if piece == "x" else INK)
+    if target is not None:
+        x, y = left + target % 8 * cell, top + target // 8 * cell
+        yield Rectangle(x + 0.5, y + 0.5, cell - 1, cell - 1, 1.5, _AIM, INK, 1.4)

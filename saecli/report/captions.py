@@ -1,0 +1,151 @@
+"""The words of a graph's picture: how much of the answer it holds, and what its marks mean."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from saecli.core.graph import FeatureGraph
+from saecli.report.layout import Layout
+from saecli.report.measure import number_text, visible
+
+Mark = Literal["helps", "hurts", "error", "edge-helps", "edge-hurts", "edge"]
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """One mark of the legend and its meaning."""
+
+    mark: Mark
+    text: str
+
+
+def headline(graph: FeatureGraph) -> str:
+    """The question."""
+    return visible(graph.title.strip()) or "circuit"
+
+
+def subtitles(graph: FeatureGraph, layout: Layout) -> list[str]:
+    """How much of the answer the graph holds and, where it is too large, how much of it the picture holds."""
+    measured = sum(node.address.kind in ("feature", "error") for node in graph.nodes)
+    text = f"{graph.method} method: " if graph.method != "gradient" else "gradient attribution: "
+    active = graph.totals.get("active_nodes")
+    text += f"{measured:,} nodes" if active is None else f"{measured:,} of {round(active):,} active nodes"
+    if not math.isnan(graph.coverage):
+        text += f" carry {percent(graph.coverage)} of the absolute effect"
+    lines = [visible(text[0].upper() + text[1:])]
+    nodes, edges = len(graph.nodes), len(graph.edges)
+    if layout.drawn_nodes < nodes or len(layout.curves) < edges:
+        lines.append(_drawn(graph, layout))
+    return lines
+
+
+def _drawn(graph: FeatureGraph, layout: Layout) -> str:
+    """How much of the graph has a place of its own in the picture."""
+    boxes = [graph.nodes[box.node] for box in layout.boxes if box.node is not None]
+    part, whole = (sum(abs(node.effect) for node in nodes) for nodes in (boxes, graph.nodes))
+    share = f" with {percent(part / whole)} of their effect" if whole and len(boxes) < len(graph.nodes) else ""
+    text = f"Drawn: {len(boxes):,} of {len(graph.nodes):,} nodes{share}, {len(layout.curves):,} of "
+    return text + f"{len(graph.edges):,} edges (the strongest between drawn nodes)"
+
+
+def legend(graph: FeatureGraph) -> list[LegendEntry]:
+    """What the marks mean, for this metric and these edges."""
+    name = visible(graph.metric.name)
+    lowers, raises = ("lowers", "raises") if graph.metric.direction == 1 else ("raises", "lowers")
+    entries = [
+        LegendEntry("helps", f"helps the target (removing it {lowers} {name})"),
+        LegendEntry("hurts", f"hurts the target (removing it {raises} {name})"),
+    ]
+    if any(node.address.kind == "error" for node in graph.nodes):
+        total, error = (graph.totals.get(key, 0.0) for key in ("absolute_effect", "error_absolute_effect"))
+        share = f" ({percent(error / total)} of the effect)" if total and error else ""
+        entries.append(LegendEntry("error", f"dashed: what no dictionary explains{share}"))
+    if graph.edges and graph.edge_meaning == "activation":
+        entries.append(
+            LegendEntry("edge-helps", "edge: change of downstream activation; raises it (removing lowers it)")
+        )
+        entries.append(LegendEntry("edge-hurts", "lowers it (removing raises it)"))
+    elif graph.edges:
+        entries.append(LegendEntry("edge", "edge: the part of the effect that passes directly"))
+    return entries
+
+
+def scale_note(graph: FeatureGraph) -> str:
+    """What the strongest shade and the widest edge stand for."""
+    node, edge = strongest_effect(graph), strongest_weight(graph)
+    text = f"shade and width: size of the effect, darkest node {number_text(node)}"
+    if graph.edges:
+        unit = " (activation)" if graph.edge_meaning == "activation" else ""
+        text += f", widest edge {number_text(edge)}{unit}"
+    return text
+
+
+def footnotes(graph: FeatureGraph) -> list[str]:
+    """The metric in words and the sign of every stored number."""
+    metric = graph.metric
+    words = visible(metric.description.strip()).rstrip(".")
+    better = "higher" if metric.direction == 1 else "lower"
+    name = visible(metric.name)
+    described = f"{name}: {words}" if words else name
+    return [
+        f"{described}; {number_text(metric.value)} here, {better} is better for the target.",
+        "Effect of a node: metric without it − metric with it.",
+    ]
+
+
+def describe(graph: FeatureGraph, index: int) -> str:
+    """A node in one line: its id, what it is and its numbers."""
+    node = graph.nodes[index]
+    parts = [graph.id_of(node.address)]
+    if node.label.strip():
+        parts.append(visible(node.label.strip()))
+    if node.address.kind == "target":
+        parts.append(f"{visible(graph.metric.name)} {number_text(graph.metric.value)}")
+    else:
+        role = verdict(graph, node.effect)
+        parts.append(f"effect {number_text(node.effect, signed=True)}" + (f", {role}" if role else ""))
+    if node.activation is not None:
+        parts.append(f"activation {number_text(node.activation)}")
+    return " · ".join(parts)
+
+
+def verdict(graph: FeatureGraph, effect: float) -> str:
+    """``helps``, ``hurts``, or nothing for an effect of zero."""
+    return "" if effect == 0 else "helps" if graph.helps(effect) else "hurts"
+
+
+def edge_role(graph: FeatureGraph, weight: float) -> str:
+    """What an edge does: ``helps`` / ``hurts`` the target, or ``raises`` / ``lowers`` a downstream activation."""
+    if weight == 0 or graph.edge_meaning == "metric":
+        return verdict(graph, weight)
+    return "raises" if weight < 0 else "lowers"
+
+
+def strongest_effect(graph: FeatureGraph) -> float:
+    """The largest absolute effect of a node, the target's own value left aside."""
+    return max((abs(n.effect) for n in graph.nodes if n.address.kind != "target"), default=0.0)
+
+
+def strongest_weight(graph: FeatureGraph) -> float:
+    """The largest absolute weight of an edge."""
+    return max((abs(edge.weight) for edge in graph.edges), default=0.0)
+
+
+def percent(share: float) -> str:
+    """A share in whole percent; never 100 % for less than all, never 0 % for more than nothing."""
+    whole = round(100 * share)
+    if whole == 100 and share < 1:
+        return "> 99 %"
+    if whole == 0 and share > 0:
+        return "< 1 %"
+    return f"{whole} %"
+
+
+def input_text(graph: FeatureGraph) -> str:
+    """The traced input as one text."""
+    texts = [position.text for position in graph.positions]
+    glue = "" if any(text[:1].isspace() for text in texts) or all(len(text) == 1 for text in texts) else " "
+    joined = glue.join(visible(text) if text.strip(" ") else text for text in texts).strip()
+    return f"Input: {joined}" if joined else ""
