@@ -1,0 +1,1 @@
+"""Rules of board games on vectorised bitboards. Knows nothing of models."""
