@@ -1,0 +1,1 @@
+"""Token sources for training and evaluation."""

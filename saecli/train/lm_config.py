@@ -1,0 +1,57 @@
+"""Configuration of ``saecli train lm``. Imports no torch: the command line is made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from saecli.core.config import ResumeMixin, SharedConfig, option
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainLMConfig(ResumeMixin, SharedConfig):
+    """A small GPT and how it is trained; the defaults are othello-mini's."""
+
+    command: ClassVar[str] = "train lm"
+
+    data: str = option("othello", help="What to train on.", choices=("othello",), panel="Data")
+    batch_size: int = option(64, help="Sequences (games) per step.", minimum=1, panel="Data")
+    targets: str = option(
+        "expected",
+        help="Learn from the sampled next token, or from its distribution where the data's generator knows it.",
+        choices=("sampled", "expected"),
+        panel="Data",
+    )
+
+    n_layer: int = option(8, help="Number of blocks.", minimum=1, panel="Model")
+    n_head: int = option(4, help="Attention heads per block.", minimum=1, panel="Model")
+    d_model: int = option(128, help="Width of the residual stream.", minimum=1, panel="Model")
+
+    steps: int = option(4000, help="Optimiser steps.", minimum=1, panel="Training")
+    optimizer: str = option(
+        "muon",
+        help="Muon on the matrices inside blocks and AdamW on the rest, or AdamW on everything.",
+        choices=("muon", "adamw"),
+        panel="Training",
+    )
+    lr: float = option(1.5e-3, help="Highest learning rate of AdamW.", minimum=0.0, panel="Training")
+    muon_lr: float = option(0.02, help="Highest learning rate of Muon.", minimum=0.0, panel="Training")
+    warmup: int = option(
+        100, help="Steps of linear warm-up before the cosine decay to zero.", minimum=0, panel="Training"
+    )
+    weight_decay: float = option(0.0, help="Decoupled weight decay of the matrices.", minimum=0.0, panel="Training")
+    grad_clip: float = option(1.0, help="Largest norm of the gradient; 0 for no limit.", minimum=0.0, panel="Training")
+    device: str = option("cpu", help="Where to train.", choices=("cpu", "cuda", "mps"), panel="Training")
+    precision: str = option(
+        "fp32",
+        help="bf16 is autocast with attention in fp32; it pays on hardware with bf16 units only.",
+        choices=("fp32", "bf16"),
+        panel="Training",
+    )
+
+    log_every: int = option(50, help="Steps per line of training loss.", minimum=1, panel="Measurement")
+    eval_every: int = option(500, help="Steps between measurements on held-out data.", minimum=1, panel="Measurement")
+    held_out: int = option(500, help="Held-out sequences to measure on.", minimum=1, panel="Measurement")
+    checkpoint_seconds: float = option(
+        120.0, help="Wall-clock seconds between checkpoints.", minimum=0.0, fingerprint=False, panel="Measurement"
+    )
