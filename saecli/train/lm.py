@@ -69,6 +69,8 @@ def train_lm(
 ) -> LMResult:
     """Trains a GPT; continues if the folder holds a checkpoint of the same recipe.
 
+    The number of CPU threads is the caller's to set; a continued run takes the checkpoint's.
+
     Args:
         config: the model and the recipe. With ``resume`` there must be a checkpoint; with ``overwrite`` it is ignored.
         folder: where the checkpoint and the metrics (JSON lines) go; created if needed.

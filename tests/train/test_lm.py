@@ -48,6 +48,15 @@ def test_loss_falls(tmp_path: Path, optimizer: str, targets: str):
     assert result.quality["ce"] < 4.1  # log 61 = 4.11: a model that knows nothing
 
 
+def test_bf16_trains_like_fp32(tmp_path: Path):
+    def losses(precision: str) -> list[float]:
+        lm.train_lm(dataclasses.replace(TINY, precision=precision), tmp_path / precision)
+        lines = map(json.loads, (tmp_path / precision / lm.METRICS).open())
+        return [line["loss"] for line in lines if line["kind"] == "train"]
+
+    assert losses("bf16") == pytest.approx(losses("fp32"), rel=0.01)
+
+
 def test_resume_ends_in_the_same_bits(tmp_path: Path):
     whole = lm.train_lm(TINY, tmp_path / "whole")
     for steps in (2, 4):  # twice interrupted, once within and once at the end of a logging interval
