@@ -1,9 +1,10 @@
 """Activations of a model at many sites, from one pass, in blocks that are mixed as a whole.
 
 A block is a fixed number of batches of the data: its content and its order depend on the seed and the block's number
-alone. A run therefore resumes exactly by making its block again; nothing of the buffer is stored.
+alone. A run therefore resumes exactly by making its block again; nothing of the buffer is stored. While one block is
+used the next is filled.
 
-Memory: ``buffer`` vectors per site in fp32.
+Memory: twice ``buffer`` vectors per site in fp32.
 """
 
 from __future__ import annotations
@@ -37,6 +38,58 @@ class Block:
         return list(self.order_N.tensor_split(max(1, round(len(self.order_N) / batch))))
 
 
+class Filling:
+    """A block in the making: one forward pass per call of :meth:`advance`, so that it can go on beside training.
+
+    Args:
+        stream: Where it belongs.
+        number: Which block.
+    """
+
+    def __init__(self, stream: ActivationStream, number: int) -> None:
+        self._stream = stream
+        self._number = number
+        self._steps = iter(range(number * stream.batches, (number + 1) * stream.batches))
+        self._filled = 0
+        self._left = stream.batches
+
+    @property
+    def done(self) -> bool:
+        """Whether every batch of the block has been read."""
+        return self._left == 0
+
+    @torch.no_grad()
+    def advance(self) -> None:
+        """Read one more batch of the data."""
+        stream = self._stream
+        batch = stream.source.batch(next(self._steps))
+        here_BS = batch.next_BS >= 0
+        here_N = here_BS.reshape(-1).nonzero()[:, 0].to(stream.device)
+        run = stream.model.run(batch.tokens_BS.to(stream.device), read=stream.sites, stop_after=stream.sites[-1])
+        rows = slice(self._filled, self._filled + len(here_N))
+        for site in stream.sites:
+            room_ND = stream.room(self._number, site, run.sites[site].shape[-1], here_BS.numel())
+            room_ND[rows] = run.sites[site].flatten(0, 1)[here_N]
+        self._filled += len(here_N)
+        self._left -= 1
+
+    def block(self) -> Block:
+        """The finished block; what is missing is read first.
+
+        Raises:
+            InputError: The data have no usable position.
+        """
+        while not self.done:
+            self.advance()
+        if not self._filled:
+            raise InputError("The data hold no position to train on.")
+        stream = self._stream
+        generator = torch.Generator().manual_seed((stream.seed * 1_000_003 + self._number) % (1 << 63))
+        order_N = torch.randperm(self._filled, generator=generator).to(stream.device)
+        vectors = {site: stream.room(self._number, site)[: self._filled] for site in stream.sites}
+        return Block(vectors, order_N)
+
+
 class ActivationStream:
     """Blocks of activations by number.
 
@@ -51,39 +104,21 @@ class ActivationStream:
     def __init__(
         self, model: HookedModel, source: TokenSource, sites: Collection[Site], buffer: int, seed: int
     ) -> None:
-        self._model = model
-        self._source = source
-        self._sites = sorted(set(sites))
-        self._seed = seed
-        self._device = next(model.module.parameters()).device
-        self._batches = max(1, round(buffer / source.batch(0).tokens_BS.numel()))
-        self._buffers: dict[Site, Tensor] = {}
+        self.model = model
+        self.source = source
+        self.sites = sorted(set(sites))
+        self.seed = seed
+        self.device = next(model.module.parameters()).device
+        self.batches = max(1, round(buffer / source.batch(0).tokens_BS.numel()))
+        self._rooms: dict[tuple[int, Site], Tensor] = {}
 
-    @torch.no_grad()
-    def block(self, number: int) -> Block:
-        """Block ``number``, from 0. Its tensors are overwritten by the next block.
+    def filling(self, number: int) -> Filling:
+        """Start block ``number``, from 0. It takes the room of block ``number - 2``."""
+        return Filling(self, number)
 
-        Raises:
-            InputError: The data have no usable position.
-        """
-        filled = 0
-        for step in range(number * self._batches, (number + 1) * self._batches):
-            batch = self._source.batch(step)
-            here_BS = batch.next_BS >= 0
-            run = self._model.run(batch.tokens_BS.to(self._device), read=self._sites, stop_after=self._sites[-1])
-            here_N = here_BS.reshape(-1).nonzero()[:, 0].to(self._device)
-            for site in self._sites:
-                values = run.sites[site]
-                self._room(site, values, here_BS.numel())[filled : filled + len(here_N)] = values.flatten(0, 1)[here_N]
-            filled += len(here_N)
-        if not filled:
-            raise InputError("The data hold no position to train on.")
-        generator = torch.Generator().manual_seed((self._seed * 1_000_003 + number) & (2**63 - 1))
-        order_N = torch.randperm(filled, generator=generator).to(self._device)
-        return Block({site: self._buffers[site][:filled] for site in self._sites}, order_N)
-
-    def _room(self, site: Site, values: Tensor, per_batch: int) -> Tensor:
-        if site not in self._buffers:
-            shape = self._batches * per_batch, values.shape[-1]
-            self._buffers[site] = torch.empty(shape, dtype=torch.float32, device=self._device)
-        return self._buffers[site]
+    def room(self, number: int, site: Site, width: int = 0, per_batch: int = 0) -> Tensor:
+        """The buffer of a block's vectors at a site; two blocks have room at once."""
+        key = number % 2, site
+        if key not in self._rooms:
+            self._rooms[key] = torch.empty(self.batches * per_batch, width, device=self.device)
+        return self._rooms[key]

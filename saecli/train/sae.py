@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from saecli.core.site import Site
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.data.games import OthelloSource
 from saecli.data.source import TokenSource
-from saecli.train.activations import ActivationStream, Block
+from saecli.train.activations import ActivationStream, Block, Filling
 from saecli.train.sae_config import SaeTable, TrainSaeConfig
 from saecli.train.step import StepOutput, Workspace
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
@@ -169,16 +170,13 @@ def train_sae(
 
 
 class _Workers:
-    """Steps dictionaries side by side: one Python thread per dictionary, torch's own threads divided among them."""
+    """Runs the tasks of a step side by side: one Python thread per task, torch's own threads divided among them."""
 
-    def __init__(self, threads: int, dictionaries: int) -> None:
+    def __init__(self, threads: int, tasks: int) -> None:
         self._threads = threads
         self._local = threading.local()
-        count = min(threads, dictionaries)
-        self._pool = ThreadPoolExecutor(count, "sae", self._begin, (max(1, threads // count),)) if count > 1 else None
-
-    def _begin(self, threads: int) -> None:
-        torch.set_num_threads(threads)
+        count = min(threads, tasks)
+        self._pool = ThreadPoolExecutor(count, "sae", torch.set_num_threads, (threads // count,)) if count > 1 else None
 
     def space(self) -> Workspace:
         """The calling thread's buffers."""
@@ -186,10 +184,17 @@ class _Workers:
             self._local.space = Workspace()
         return self._local.space
 
-    def map(self, function: Callable[[DictionaryTrainer], StepOutput], trainers: Sequence[DictionaryTrainer]) -> list[StepOutput]:
-        return list(self._pool.map(function, trainers) if self._pool else map(function, trainers))
+    def run(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Runs the tasks, begun in their order, and waits for all of them."""
+        if self._pool is None:
+            for task in tasks:
+                task()
+            return
+        for future in [self._pool.submit(task) for task in tasks]:
+            future.result()
 
     def close(self) -> None:
+        """Waits for the threads to end."""
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
         torch.set_num_threads(self._threads)  # what a worker sets is also the default of threads to come
@@ -209,9 +214,11 @@ class _Training:
         self.stream = ActivationStream(model, source, sites, config.buffer, config.seed)
         self._context = source.n_ctx
         # The largest first, so that no worker ends with a long one.
-        self._order = sorted(self.trainers, key=lambda trainer: -trainer.config.dictionary.n_latents)
+        latents = [trainer.config.dictionary.n_latents for trainer in self.trainers]
+        self._order = sorted(range(len(latents)), key=lambda number: -latents[number])
         self.block = self.place = self.step = self.tokens = 0
         self.started = False
+        self._saved_at = time.monotonic()
         self._sums = torch.zeros(len(self.trainers), 4, dtype=torch.float64)
         self._records: list[dict[str, Any]] = []
 
@@ -220,26 +227,29 @@ class _Training:
         torch.set_num_threads(self.threads)
         self._write_metrics()
         workers, stopped = _Workers(self.threads, len(self.trainers)), False
+        filling = self.stream.filling(self.block)
         try:
             while self.tokens < self.config.tokens and not stopped:
-                stopped = self._run_block(workers, stop)
+                block = filling.block()
+                filling = self.stream.filling(self.block + 1)
+                stopped = self._run_block(block, filling, workers, stop)
         finally:
             workers.close()
         if stopped:
             self.save()
         return SaeResult(self._suites(), self.tokens, self.step, not stopped, self._records)
 
-    def _run_block(self, workers: _Workers, stop: Callable[[], bool]) -> bool:
-        """The rest of the current block; True if told to stop."""
-        block = self.stream.block(self.block)
+    def _run_block(self, block: Block, filling: Filling, workers: _Workers, stop: Callable[[], bool]) -> bool:
+        """The rest of a block, while the next one is filled; True if told to stop."""
         if not self.started:
             for trainer in self.trainers:
                 shape = trainer.config.dictionary
                 trainer.start(block.vectors_ND[shape.reads], block.vectors_ND[shape.writes])
-            self.started, self._saved_at = True, time.monotonic()
+            self.started = True
         parts = block.parts(self.config.batch)
         while self.place < len(parts):
-            self._advance(block, parts[self.place], workers)
+            passes = math.ceil(self.stream.batches / len(parts))
+            self._advance(block, parts[self.place], filling, passes, workers)
             self.place += 1
             if self.place == len(parts):
                 self.block, self.place, parts = self.block + 1, 0, []
@@ -250,22 +260,29 @@ class _Training:
                 self.save()
         return False
 
-    def _advance(self, block: Block, rows: torch.Tensor, workers: _Workers) -> None:
+    def _advance(self, block: Block, rows: torch.Tensor, filling: Filling, passes: int, workers: _Workers) -> None:
         config = self.config
         factor = learning_rate(self.tokens, config.tokens, config.warmup, config.decay)
+        outs: list[StepOutput | None] = [None] * len(self.trainers)
 
-        def step(trainer: DictionaryTrainer) -> StepOutput:
+        def fill() -> None:
+            for _ in range(passes):
+                if not filling.done and self.tokens + len(rows) < config.tokens:
+                    filling.advance()
+
+        def step(number: int) -> None:
+            trainer = self.trainers[number]
             space, shape = workers.space(), trainer.config.dictionary
             vectors = block.vectors_ND[shape.reads]
             x = torch.index_select(vectors, 0, rows, out=space.take("x", len(rows), shape.d_in, like=vectors))
             y = x if shape.writes == shape.reads else block.vectors_ND[shape.writes][rows]
-            return trainer.step(x, y, factor, space)
+            outs[number] = trainer.step(x, y, factor, space)
 
-        outs = dict(zip(map(id, self._order), workers.map(step, self._order), strict=True))
+        workers.run([fill, *(partial(step, number) for number in self._order)])
         self.step += 1
         self.tokens += len(rows)
-        for number, trainer in enumerate(self.trainers):
-            out = outs[id(trainer)]
+        for number, (trainer, out) in enumerate(zip(self.trainers, outs, strict=True)):
+            assert out is not None
             if not math.isfinite(out.loss):
                 raise Failure(
                     f"The loss of {trainer.config.name} is {out.loss} at step {self.step}.",
