@@ -86,9 +86,11 @@ def load(name: str, lazy: Lazy) -> Any:
 def group(name: str, help: str, table: dict[str, Lazy]) -> TyperGroup:
     """Returns a group of the command tree; called without a command it prints its help."""
     cls = type("LazyGroup", (LazyGroup,), {"table": table})
-    app = typer.Typer(cls=cls, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    app = typer.Typer(
+        name=name, cls=cls, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+    )
 
-    @app.callback(invoke_without_command=True, name=name, help=escape(help))
+    @app.callback(invoke_without_command=True, help=escape(help))
     def callback(context: typer.Context) -> None:
         if context.invoked_subcommand is None:
             print_help(context)
@@ -124,9 +126,7 @@ def root(table: dict[str, Lazy]) -> TyperGroup:
 
 def print_help(context: typer.Context) -> None:
     """Prints the help of the command at hand on stdout."""
-    text = context.get_help()
-    if text:
-        sys.stdout.write(text + "\n")
+    sys.stdout.write(context.get_help() + "\n")
 
 
 def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
@@ -138,8 +138,10 @@ def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
         )
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except BrokenPipeError:
-        # whoever read our output has had enough; keep the interpreter from complaining at exit
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # whoever read our output has had enough (Typer turns that into SystemExit); keep the interpreter quiet at exit
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -153,8 +155,8 @@ def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
         message = error.format_message().rstrip(".")
         return report(output, UsageError(f"{message}.", hint))
     except Exception as error:
-        message = f"{type(error).__name__}: {error}".rstrip(". ")
-        return report(output, Failure(f"{message}.", "This is a fault of saecli; SAECLI_DEBUG=1 shows where."))
+        fault = f"{type(error).__name__}: {error}".rstrip(".: ")
+        return report(output, Failure(f"saecli failed unexpectedly ({fault}).", "SAECLI_DEBUG=1 shows where."))
 
 
 def report(output: Output, error: SaecliError) -> int:

@@ -226,9 +226,7 @@ class Run:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def _move(self, source: Path, target: Path) -> None:
-        if not source.is_file() or source.is_symlink():
-            return
-        if not source.parent.resolve().is_relative_to(self.directory.resolve()):
+        if not source.is_file() or source.is_symlink() or not self._inside(source.parent):
             return
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, target)
@@ -236,6 +234,9 @@ class Run:
         while folder != self.directory and not any(folder.iterdir()):
             folder.rmdir()
             folder = folder.parent
+
+    def _inside(self, folder: Path) -> bool:
+        return folder.resolve().is_relative_to(self.directory.resolve())
 
     def _new_manifest(self, sources: Mapping[str, str], argv: Sequence[str]) -> dict[str, Any]:
         return {
@@ -271,6 +272,9 @@ class Run:
         path = self.path(name)
         if path.relative_to(self.directory).parts[0] in (WORK, manifest.NAME):
             raise ValueError(f"{name!r} is a name the run keeps for itself")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._inside(path.parent):
+            raise InputError(f"{path.parent} leads out of {self.directory}, so nothing is written there.")
         with (self.work / "written").open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(name) + "\n")
         with atomic.writing(path, aside=self.work / "tmp") as temporary:
