@@ -148,14 +148,16 @@ class Ablation:
     def effects(self, removal: Removal) -> Tensor:
         """Exact effect of each removal on the metric, metric(without) − metric(with): [N]."""
         clean, out = self.clean, []
-        final = Site(clean.model.info.n_layers, "resid_pre")
+        end = clean.metric.site(clean.model.info)
         for part in self._parts(removal):
-            start, resid = self._edited_stream(removal, part)
-            for site, value in self._walk(start, resid, final):
-                if site == final:
-                    resid = value
-            out.append(clean.metric(clean.model.unembed(resid[:, clean.metric.position])) - clean.value)
-        return torch.cat(out) if out else clean.values[removal.site].new_zeros(0)
+            start, stream_NSD = self._edited_stream(removal, part)
+            values = (value for site, value in self._walk(start, stream_NSD, end) if site == end)
+            out.append(clean.metric.measure(clean.model, next(values)[:, clean.metric.position]) - clean.value)
+        return torch.cat(out) if out else removal.nodes.effect_N.new_zeros(0)
+
+    def activations(self, site: Site) -> Tensor:
+        """Unmodified activations at a chosen site, dense [S, F]."""
+        return self._watcher(site).acts_SF
 
     # --- what follows one site ----------------------------------------------------------------------------------------
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saecli.attribution.metric import LogitMetric
+from saecli.attribution.metric import FeatureMetric, Metric
 from saecli.core.dictionary import Dictionary
 from saecli.core.errors import UsageError
 from saecli.core.model import Edit, HookedModel
 from saecli.core.site import Site
+
+TRACED_KINDS = ("resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post")
+"""The residual stream and what is added to it."""
 
 ERROR = -1
 """Index that marks the error node of a position."""
@@ -78,7 +81,7 @@ class CleanRun:
 
     model: HookedModel
     dictionaries: dict[Site, Dictionary]
-    metric: LogitMetric
+    metric: Metric
     tokens_S: Tensor
     value: float
     values: dict[Site, Tensor]
@@ -92,9 +95,7 @@ class CleanRun:
         return list(self.dictionaries)
 
 
-def clean_run(
-    model: HookedModel, dictionaries: dict[Site, Dictionary], tokens_S: Tensor, metric: LogitMetric
-) -> CleanRun:
+def clean_run(model: HookedModel, dictionaries: dict[Site, Dictionary], tokens_S: Tensor, metric: Metric) -> CleanRun:
     """Run the prompt once forwards and once backwards.
 
     Args:
@@ -104,12 +105,22 @@ def clean_run(
         metric: What is measured; its position lies in the prompt.
 
     Raises:
-        UsageError: A transcoder, no site, or a metric position outside the prompt.
+        UsageError: A transcoder, no site, or a metric position outside the prompt,
+            or a chosen site that the metric cannot see.
     """
     if not dictionaries:
         raise UsageError("no site was chosen")
+    if odd := [str(site) for site in dictionaries if site.kind not in TRACED_KINDS]:
+        raise UsageError(
+            f"dictionaries at {', '.join(odd)} cannot be traced", f"traced kinds: {', '.join(TRACED_KINDS)}"
+        )
     if transcoders := [str(d.config.reads) for d in dictionaries.values() if d.config.reads != d.config.writes]:
         raise UsageError(f"tracing through transcoders is not supported yet ({', '.join(transcoders)})")
+    end = metric.site(model.info)
+    if late := [
+        str(site) for site in dictionaries if site > end or (site == end and isinstance(metric, FeatureMetric))
+    ]:
+        raise UsageError(f"the target {metric.target} lies at {end}; {', '.join(late)} cannot act on it")
     if not 0 <= metric.position < len(tokens_S):
         raise UsageError(f"position {metric.position} is outside the prompt of {len(tokens_S)} tokens")
     dictionaries = dict(sorted(dictionaries.items()))
@@ -125,9 +136,10 @@ def clean_run(
         return add_zero
 
     with torch.enable_grad():
-        done = model.run(tokens_S[None], read=watched, write={site: handle(site) for site in watched})
-        assert done.logits is not None
-        value = metric(done.logits[:, metric.position])[0]
+        done = model.run(
+            tokens_S[None], read={*watched, end}, write={site: handle(site) for site in watched}, stop_after=end
+        )
+        value = metric.measure(model, done.sites[end][:, metric.position])[0]
         found = torch.autograd.grad(value, [handles[site] for site in watched], allow_unused=True)
     gradients = {
         site: torch.zeros_like(handles[site])[0] if g is None else g[0] for site, g in zip(watched, found, strict=True)

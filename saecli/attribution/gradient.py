@@ -12,7 +12,7 @@ Sources: Marks et al. 2024 (feature circuits); the split-leaf form is ours and e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from saecli.attribution.clean import ERROR, CleanRun, SiteNodes
 from saecli.attribution.paths import DirectPaths
+from saecli.core.dictionary import Dictionary
 from saecli.core.site import Site
 
 
@@ -60,7 +61,7 @@ def cotangents(clean: CleanRun, children: SiteNodes) -> Tensor:
 
 def direct_edges(
     clean: CleanRun, nodes: Mapping[Site, SiteNodes], *, tokens: SiteNodes | None = None
-) -> Iterator[EdgeBlock]:
+) -> Iterator[list[EdgeBlock]]:
     """Direct edges among the given nodes, into each site and into the metric.
 
     Args:
@@ -70,36 +71,35 @@ def direct_edges(
             else of everything that no chosen residual site cuts off from it.
 
     Yields:
-        One block per pair of sites and chunk of children, from early to late children.
+        All edges into some children, one block per site of their parents; from early to late children, the metric last.
     """
     paths = DirectPaths(clean)
 
-    def parents_at(site: Site, child: Site | None) -> tuple[SiteNodes | None, bool]:
-        is_embedding = site == child or site not in clean.dictionaries
-        return (tokens if is_embedding else nodes.get(site)), is_embedding
+    def blocks(
+        child: Site | None, children: SiteNodes | None, weigh: Callable[[Site, SiteNodes], Tensor]
+    ) -> list[EdgeBlock]:
+        out = []
+        for site in paths.route(child).parents:
+            is_embedding = site == child or site not in clean.dictionaries
+            parents = tokens if is_embedding else nodes.get(site)
+            if parents is not None and len(parents):
+                out.append(EdgeBlock(parents, children, weigh(site, parents), is_embedding))
+        return out
 
     for site in clean.sites:
         children = nodes.get(site)
         if children is None or not len(children):
             continue
-        wanted = {s for s in paths.route(site).parents if (found := parents_at(s, site)[0]) is not None and len(found)}
-        if not wanted:
-            continue
         for part, gradients in paths.pull_back(site, children.position_N, cotangents(clean, children)):
             chunk = children.take(torch.arange(part.start, part.stop))
-            for parent_site in sorted(wanted):
-                parents, are_tokens = parents_at(parent_site, site)
-                assert parents is not None
-                weight_CP = _contract(gradients[parent_site], chunk.position_N, parents)
-                yield EdgeBlock(parents, chunk, weight_CP, are_tokens)
-    for parent_site, gradient_SD in paths.pull_back_metric().items():
-        parents, are_tokens = parents_at(parent_site, None)
-        if parents is not None and len(parents):
-            weight_P = -(gradient_SD[parents.position_N] * parents.vector_ND).sum(-1)
-            yield EdgeBlock(parents, None, weight_P[None], are_tokens)
+            yield blocks(site, chunk, lambda s, p, c=chunk, g=gradients: _contract(g[s], c.position_N, p))
+    direct = paths.pull_back_metric()
+    yield blocks(None, None, lambda s, p: -(direct[s][p.position_N] * p.vector_ND).sum(-1)[None])
 
 
-def _feature_cotangents(dictionary, x_SD: Tensor, gradient_SD: Tensor, position_N: Tensor, index_N: Tensor) -> Tensor:  # noqa: ANN001
+def _feature_cotangents(
+    dictionary: Dictionary, x_SD: Tensor, gradient_SD: Tensor, position_N: Tensor, index_N: Tensor
+) -> Tensor:
     x_ND = x_SD[position_N]
     gain_N = (gradient_SD[position_N] * dictionary.decoder_directions(x_ND, index_N)).sum(-1)
     return gain_N[:, None] * dictionary.encoder_directions(x_ND, index_N)

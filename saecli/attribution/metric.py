@@ -1,6 +1,7 @@
-"""What a trace measures: one number per sequence, read from the logits at one position.
+"""What a trace measures: one number per sequence, read at one position.
 
-Effects are metric(without) − metric(with); ``direction`` says whether a higher value is better for the target.
+Most metrics read the logits, one reads a feature. Effects are metric(without) − metric(with); ``direction`` says
+whether a higher value is better for the target.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from saecli.core.dictionary import Dictionary
+from saecli.core.model import HookedModel, ModelInfo
+from saecli.core.site import Site
 
-class LogitMetric(ABC):
-    """A number computed from the logits at one position.
+
+class Metric(ABC):
+    """A number read from one site at one position.
 
     Attributes:
-        position: Token position whose next-token logits are read.
+        position: Token position.
         name: Name used in files.
         description: One plain sentence.
         direction: 1 if higher is better for the target, −1 if lower is.
@@ -31,8 +36,50 @@ class LogitMetric(ABC):
     target: str
 
     @abstractmethod
+    def site(self, info: ModelInfo) -> Site:
+        """The site the metric reads; the final residual stream for metrics of the logits."""
+
+    @abstractmethod
+    def measure(self, model: HookedModel, x_BD: Tensor) -> Tensor:
+        """Value of that site at :attr:`position` [B, d] → metric [B]."""
+
+
+class LogitMetric(Metric):
+    """A number computed from the logits at one position."""
+
+    def site(self, info: ModelInfo) -> Site:
+        return Site(info.n_layers, "resid_pre")
+
+    def measure(self, model: HookedModel, x_BD: Tensor) -> Tensor:
+        return self(model.unembed(x_BD))
+
+    @abstractmethod
     def __call__(self, logits_BV: Tensor) -> Tensor:
-        """Logits at :attr:`position` [B, V] → metric [B]."""
+        """Logits [B, V] → metric [B]."""
+
+
+@dataclass(frozen=True)
+class FeatureMetric(Metric):
+    """Activation of one feature.
+
+    Attributes:
+        dictionary: The feature's dictionary.
+        index: The feature.
+    """
+
+    position: int
+    dictionary: Dictionary
+    index: int
+    target: str
+    name: str = "feature"
+    description: str = "activation of the target feature"
+    direction: Literal[1, -1] = 1
+
+    def site(self, info: ModelInfo) -> Site:
+        return self.dictionary.config.reads
+
+    def measure(self, model: HookedModel, x_BD: Tensor) -> Tensor:
+        return self.dictionary.encode(x_BD)[:, self.index]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ output the norm and the attention over all positions (spec: Marks et al. 2024 re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,9 @@ from torch import Tensor
 from saecli.attribution.clean import CleanRun
 from saecli.core.model import Block
 from saecli.core.site import Site
+
+PullBack = Callable[[Tensor, Tensor], list[Tensor]]
+"""Positions [N] and cotangents [N, d] → gradient at each parent."""
 
 COTANGENTS_PER_BACKWARD = 32
 """Larger batches through attention were measured to be no faster."""
@@ -32,7 +35,7 @@ class Route:
 
     Attributes:
         start: The deepest chosen residual site below the child, else the embedding (``resid_pre`` of layer 0).
-        end: The child; the final residual stream for the metric.
+        end: The child, or the site that the metric reads.
         parts: Attention and MLP outputs that are added on the way, in order of computation; ``end`` may be the last.
         parents: ``start`` and those parts that are chosen sites.
     """
@@ -70,8 +73,7 @@ class DirectPaths:
     def route(self, child: Site | None) -> Route:
         """The route into a chosen site, or into the metric (None)."""
         info = self.clean.model.info
-        final = Site(info.n_layers, "resid_pre")
-        end = final if child is None else child.canonical
+        end = (self.clean.metric.site(info) if child is None else child).canonical
         cuts = [site for site in self.clean.dictionaries if site < end or (child is None and site == end)]
         start = max((site for site in cuts if site.is_residual), default=Site(0, "resid_pre"))
         between = [
@@ -114,11 +116,11 @@ class DirectPaths:
         metric = self.clean.metric
         with torch.enable_grad():
             out, leaves = self._forward(route, None)
-            value = metric(self.clean.model.unembed(out[:, metric.position]))[0]
+            value = metric.measure(self.clean.model, out[:, metric.position])[0]
             found = torch.autograd.grad(value, leaves)
         return {site: gradient[0] for site, gradient in zip(route.parents, found, strict=True)}
 
-    def _by_rows(self, route: Route):  # noqa: ANN202
+    def _by_rows(self, route: Route) -> PullBack:
         """Position-wise paths: every cotangent is a row of its own, one backward for all of them."""
 
         def pull(position_N: Tensor, cotangent_ND: Tensor) -> list[Tensor]:
@@ -128,7 +130,7 @@ class DirectPaths:
 
         return pull
 
-    def _by_batch(self, route: Route):  # noqa: ANN202
+    def _by_batch(self, route: Route) -> PullBack:
         """Paths through attention: one forward for all, cotangents batched through its backward graph."""
         with torch.enable_grad():
             out, leaves = self._forward(route, None)

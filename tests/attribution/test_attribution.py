@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from itertools import chain
 
 import pytest
 import torch
@@ -10,10 +11,10 @@ import torch
 from saecli.attribution.ablation import Ablation, removals
 from saecli.attribution.clean import ERROR, CleanRun, SiteNodes, clean_run
 from saecli.attribution.gradient import direct_edges
-from saecli.attribution.metric import CrossEntropyMetric
+from saecli.attribution.metric import CrossEntropyMetric, FeatureMetric, Metric
 from saecli.core.errors import UsageError
 from saecli.core.site import Site
-from tests.hand_models import HandModel, random_dictionary, random_model
+from tests.hand_models import random_dictionary, random_model
 from tests.twins.ablation import ablate_one_at_a_time
 from tests.twins.edges import edges_by_stopped_gradients
 
@@ -28,11 +29,11 @@ SITE_SETS = {
 }
 
 
-def traced(sites: str, *, parallel: bool = False, model: HandModel | None = None, seed: int = 0) -> CleanRun:
-    model = model or random_model(parallel=parallel, seed=seed)
+def traced(sites: str, *, parallel: bool = False, metric: Metric | None = None, seed: int = 0) -> CleanRun:
+    model = random_model(parallel=parallel, seed=seed)
     chosen = [Site.parse(name) for name in sites.split()]
     dictionaries = {s: random_dictionary(s, model.info.d_model, seed=i + 10 * seed) for i, s in enumerate(chosen)}
-    return clean_run(model, dictionaries, TOKENS, CrossEntropyMetric(2, 2, "token 2"))
+    return clean_run(model, dictionaries, TOKENS, metric or CrossEntropyMetric(2, 2, "token 2"))
 
 
 cases = pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_conservation(sites: str, parallel: bool) -> None:
     """The direct edges out of a node, over all children, errors and positions, sum to its effect."""
     clean = traced(sites, parallel=parallel)
     sums = {id(nodes): torch.zeros(len(nodes), dtype=torch.float64) for nodes in (*clean.nodes.values(), clean.tokens)}
-    for block in direct_edges(clean, clean.nodes, tokens=clean.tokens):
+    for block in chain.from_iterable(direct_edges(clean, clean.nodes, tokens=clean.tokens)):
         sums[id(block.parents)] += block.weight_CP.sum(0)
     for nodes in (*clean.nodes.values(), clean.tokens):
         assert nodes.effect_N.abs().max() > 1e-3
@@ -59,7 +60,7 @@ def test_direct_edges_equal_stopped_gradients(sites: str, parallel: bool) -> Non
     clean = traced(sites, parallel=parallel)
     slow = edges_by_stopped_gradients(clean)
     fast = {}
-    for block in direct_edges(clean, clean.nodes, tokens=clean.tokens):
+    for block in chain.from_iterable(direct_edges(clean, clean.nodes, tokens=clean.tokens)):
         child = "metric" if block.children is None else block.children.site
         key = (child, "token" if block.tokens else block.parents.site)
         fast.setdefault(key, []).append(block.weight_CP)
@@ -71,13 +72,32 @@ def test_direct_edges_equal_stopped_gradients(sites: str, parallel: bool) -> Non
             assert weights.abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("site", ["2.resid_pre", "1.attn_out", "1.mlp_out"])
+def test_a_feature_as_the_target(site: str) -> None:
+    end = Site.parse(site)
+    target = random_dictionary(end, 8, seed=7)
+    probe = traced("0.resid_pre 0.mlp_out 1.resid_pre")
+    run = probe.model.run(TOKENS[None], read=[end])
+    index = int(target.encode(run.sites[end][0, 2]).argmax())
+    clean = traced("0.resid_pre 0.mlp_out 1.resid_pre", metric=FeatureMetric(2, target, index, "a feature"))
+    assert clean.value > 0
+    slow = edges_by_stopped_gradients(clean)
+    for block in chain.from_iterable(direct_edges(clean, clean.nodes)):
+        if block.children is None:
+            torch.testing.assert_close(block.weight_CP, slow["metric", block.parents.site], rtol=0, atol=1e-12)
+    removal = removals(clean.nodes[Site(0, "mlp_out")], "each", len(TOKENS))
+    torch.testing.assert_close(
+        Ablation(clean).effects(removal), ablate_one_at_a_time(clean, removal, []).effects, rtol=0, atol=1e-12
+    )
+
+
 def test_edges_do_not_depend_on_which_nodes_are_asked_for() -> None:
     clean = traced(SITE_SETS["everything"])
     some = {site: nodes.take(torch.arange(0, len(nodes), 3)) for site, nodes in clean.nodes.items()}
     parts: dict = {}
-    for block in direct_edges(clean, clean.nodes):
+    for block in chain.from_iterable(direct_edges(clean, clean.nodes)):
         parts.setdefault((block.children and block.children.site, block.parents.site), []).append(block.weight_CP)
-    for block in direct_edges(clean, some):
+    for block in chain.from_iterable(direct_edges(clean, some)):
         weights = torch.cat(parts[block.children and block.children.site, block.parents.site])
         rows = torch.arange(0, len(weights), 3) if block.children else torch.arange(1)
         torch.testing.assert_close(
@@ -91,9 +111,10 @@ def test_node_effects_are_the_slope_of_a_small_removal() -> None:
     for site, nodes in clean.nodes.items():
         for n in range(0, len(nodes), 5):
             scaled = _rescaled(nodes, n, step)
-            run = clean.model.run(TOKENS[None], write={site: lambda x, v=scaled: x - v})
-            assert run.logits is not None
-            slope = (float(clean.metric(run.logits[:, clean.metric.position])) - clean.value) / step
+            end = clean.metric.site(clean.model.info)
+            run = clean.model.run(TOKENS[None], read=[end], write={site: lambda x, v=scaled: x - v})
+            metric = clean.metric.measure(clean.model, run.sites[end][:, clean.metric.position])
+            slope = (float(metric) - clean.value) / step
             assert slope == pytest.approx(float(nodes.effect_N[n]), abs=1e-4)
 
 

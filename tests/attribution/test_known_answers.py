@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 import torch
 from torch import Tensor
@@ -31,7 +33,7 @@ def effects(clean: CleanRun, site: Site) -> dict[tuple[int, int], float]:
 def edges(clean: CleanRun, *, tokens: bool = False) -> dict[tuple, float]:
     """Every direct edge: ((site, position, index), (site, position, index) or 'y') → weight, zero edges left out."""
     out = {}
-    for block in direct_edges(clean, clean.nodes, tokens=clean.tokens if tokens else None):
+    for block in chain.from_iterable(direct_edges(clean, clean.nodes, tokens=clean.tokens if tokens else None)):
         for c in range(block.weight_CP.shape[0]):
             for p in range(block.weight_CP.shape[1]):
                 weight = float(block.weight_CP[c, p])
@@ -48,7 +50,7 @@ def unit(*indices: int, width: int) -> Tensor:
     return torch.eye(width, dtype=F64)[list(indices)]
 
 
-# --- the ladder: a dead neuron wakes up ---------------------------------------------------------------------------------
+# --- the ladder: a dead neuron wakes up ---
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_ladder_ablation_sees_the_feature_that_wakes_up(ladder: CleanRun, where)
     assert found == {("a", "p"): -2, ("a", "q"): 5, ("a", "a"): -2, ("b", "p"): 2, ("b", "b"): -1}
 
 
-# --- gates: effects to first order and exactly ---------------------------------------------------------------------------
+# --- gates: effects to first order and exactly ---
 
 
 @pytest.mark.parametrize(("gate", "first_order", "exact"), [("and", -1.0, -1.0), ("or", 0.0, 0.0)])
@@ -127,7 +129,7 @@ def test_gates(gate: str, first_order: float, exact: float) -> None:
     assert Ablation(clean).effects(removals(clean.nodes[site], "each", 1)).tolist() == [exact] * 2
 
 
-# --- the fraction of x so far, by one attention head -----------------------------------------------------------------------
+# --- the fraction of x so far, by one attention head ---
 
 BOS, W, X, Y, Z, ONE, IS_X, FRAC = range(8)
 PROMPT = torch.tensor([BOS, W, W, W, W, X, X, X, Z, Z])

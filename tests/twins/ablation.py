@@ -25,11 +25,13 @@ def ablate_one_at_a_time(clean: CleanRun, removal: Removal, watched: list[Site])
     """Remove each row of ``removal`` with an additive edit and run the whole model."""
     effects: list[float] = []
     changes: dict[Site, list[Tensor]] = {site: [] for site in watched}
+    end = clean.metric.site(clean.model.info)
     for n in range(len(removal)):
         vector_SD = removal.vectors(slice(n, n + 1), len(clean.tokens_S))[0]
-        run = clean.model.run(clean.tokens_S[None], read=watched, write={removal.site: lambda x, v=vector_SD: x - v})
-        assert run.logits is not None
-        effects.append(float(clean.metric(run.logits[:, clean.metric.position])) - clean.value)
+        run = clean.model.run(
+            clean.tokens_S[None], read={*watched, end}, write={removal.site: lambda x, v=vector_SD: x - v}
+        )
+        effects.append(float(clean.metric.measure(clean.model, run.sites[end][:, clean.metric.position])) - clean.value)
         for site in watched:
             dictionary = clean.dictionaries[site]
             changes[site].append(dictionary.encode(run.sites[site][0]) - dictionary.encode(clean.values[site]))

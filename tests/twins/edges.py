@@ -26,12 +26,11 @@ def edges_by_stopped_gradients(clean: CleanRun) -> dict[tuple[Site | str, Site |
             leaf = torch.zeros_like(clean.values[parent_site], requires_grad=True)
             edits = {s: (lambda x: x.detach()) for s in stopped}
             edits[parent_site] = lambda x, leaf=leaf: x.detach() + leaf
-            read = [] if child_site == "metric" else [child_site]
+            read = [clean.metric.site(clean.model.info) if child_site == "metric" else child_site]
             with torch.enable_grad():
                 run = clean.model.run(clean.tokens_S[None], read=read, write=edits)
                 if child_site == "metric":
-                    assert run.logits is not None
-                    targets = [clean.metric(run.logits[:, clean.metric.position])[0]]
+                    targets = [clean.metric.measure(clean.model, run.sites[read[0]][:, clean.metric.position])[0]]
                 else:
                     targets = _children(clean, child_site, run.sites[child_site][0])
                 rows = []

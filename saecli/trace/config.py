@@ -1,0 +1,129 @@
+"""Configuration of ``saecli trace``. Imports no torch: the command line is made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from saecli.core.config import ModelConfigMixin, SharedConfig, SitesMixin, argument, option
+from saecli.core.errors import UsageError
+
+METRICS = ("auto", "over-illegal", "logit", "logit-diff", "ce", "kl", "feature")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
+    """What to trace, how, and how much of it to keep."""
+
+    command: ClassVar[str] = "trace"
+
+    model: str = argument("othello-mini", help="A model of the zoo, or a folder.", complete="models")
+    suite: str | None = option(
+        None,
+        help="The model's dictionaries; its own suite if not given.",
+        metavar="SUITE",
+        complete="suites",
+        input=True,
+        panel="Input",
+    )
+    game: str | None = option(
+        None,
+        help="Moves of the game, F5D6C3… or token ids; a fixed held-out game if not given.",
+        metavar="MOVES",
+        panel="Input",
+    )
+    target: str | None = option(
+        None,
+        help="What to explain: a move F5, a pair F5-C3, or a feature 8:331@19; the model's top choice if not given.",
+        metavar="TARGET",
+        panel="Input",
+    )
+    metric: str = option(
+        "auto",
+        help="What effects are measured in; auto fits the model and the target.",
+        choices=METRICS,
+        panel="Input",
+    )
+
+    method: str = option(
+        "gradient",
+        help="First-order effects, or removing features one by one.",
+        choices=("gradient", "ablation"),
+        panel="Method",
+    )
+    positions: str = option(
+        "each",
+        help="With ablation: remove a feature at each position by itself, at all at once, or at the last only.",
+        choices=("each", "all", "last"),
+        panel="Method",
+    )
+
+    keep: float | None = option(
+        None,
+        help="Keep, per site, the strongest nodes that carry this share of the absolute effect (0.8 if no other limit "
+        "on nodes is given).",
+        minimum=0.0,
+        maximum=1.0,
+        panel="Selection",
+    )
+    top_nodes: int | None = option(
+        None, help="Keep at most this many nodes per site, by absolute effect.", minimum=1, panel="Selection"
+    )
+    node_threshold: str | None = option(
+        None, help="Keep nodes of at least this absolute effect: 0.05 or 2**-4.", metavar="VALUE", panel="Selection"
+    )
+    top_edges: int | None = option(
+        3,
+        help="Keep, per child, this many most positive and as many most negative edges.",
+        minimum=1,
+        panel="Selection",
+    )
+    edge_threshold: str | None = option(
+        None, help="Keep edges of at least this absolute weight: 0.01 or 2**5.", metavar="VALUE", panel="Selection"
+    )
+    pin: tuple[str, ...] = option(
+        (),
+        help="Keep this feature whatever its effect; with ablation, remove only pinned features of its site. "
+        "Repeatable.",
+        metavar="7:331",
+        panel="Selection",
+    )
+    labels: str = option(
+        "auto",
+        help="Feature labels: a file, auto (beside the suite), or none.",
+        metavar="FILE|auto|none",
+        panel="Selection",
+    )
+
+    def validate(self) -> None:
+        """Refuse options that contradict each other."""
+        threshold(self.node_threshold, "--node-threshold")
+        threshold(self.edge_threshold, "--edge-threshold")
+        if self.metric == "kl" and self.method == "gradient":
+            raise UsageError("--metric kl has no gradient at the unmodified input.", "Add --method ablation.")
+        if self.positions != "each" and self.method != "ablation":
+            raise UsageError(f"--positions {self.positions} belongs to --method ablation.")
+
+    @property
+    def kept_share(self) -> float | None:
+        """``--keep``, or the default share when nothing else limits the nodes."""
+        limited = self.top_nodes is not None or self.node_threshold is not None
+        return 0.8 if self.keep is None and not limited else self.keep
+
+
+def threshold(text: str | None, flag: str) -> float:
+    """A threshold such as ``0.05`` or ``2**-4``; 0 for none.
+
+    Raises:
+        UsageError: Neither.
+    """
+    if text is None:
+        return 0.0
+    base, power, exponent = text.partition("**")
+    try:
+        value = float(base) ** float(exponent) if power else float(base)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        value = -1.0
+    if isinstance(value, complex) or not 0 <= value < float("inf"):
+        raise UsageError(f"{flag} {text} is no threshold.", "Write a number such as 0.05, or a power such as 2**-4.")
+    return value

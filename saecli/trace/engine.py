@@ -1,0 +1,344 @@
+"""``saecli trace``: from a question to a circuit graph on disk."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from saecli.attribution.ablation import Ablation, Removal, Where, removals
+from saecli.attribution.clean import ERROR, CleanRun, SiteNodes, clean_run
+from saecli.attribution.gradient import direct_edges
+from saecli.core.address import Address, parse_addresses
+from saecli.core.errors import Failure, UsageError
+from saecli.core.graph import Edge, FeatureGraph, Metric, Node
+from saecli.core.machine import torch_device, torch_dtype
+from saecli.core.model import HookedModel
+from saecli.core.progress import Progress, silent
+from saecli.core.run import Run
+from saecli.core.site import Site
+from saecli.core.suite import Suite
+from saecli.report.write import write_graph
+from saecli.trace.config import TraceConfig
+from saecli.trace.question import Question, ask, feature_dictionary
+from saecli.trace.result import TraceResult
+from saecli.trace.select import kept_nodes, select_nodes, strongest_edges
+
+
+def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult:
+    """Trace and write the graph in every format."""
+    from zoo.load import load_model, load_suite
+
+    device, dtype = torch_device(config.device), torch_dtype(config.dtype)
+    model = load_model(config.model, device=device, dtype=dtype)
+    suite = load_suite(config.suite or config.model, device=device, dtype=dtype).attach(model)
+    graph = trace(config, model, suite, progress)
+    progress("drawing")
+    files = write_graph(graph, run.write_bytes)
+    return TraceResult(
+        model=model.info.name,
+        suite=suite.info.name,
+        sites=list(graph.sites),
+        method=graph.method,
+        target=graph.metric.target,
+        metric=graph.metric.name,
+        value=graph.metric.value,
+        tokens=[position.token for position in graph.positions],
+        nodes=len(graph.nodes),
+        edges=len(graph.edges),
+        active=int(graph.totals["active_nodes"]),
+        coverage=graph.coverage,
+        error_share=graph.totals["error_absolute_effect"] / graph.totals["absolute_effect"],
+        files=sorted(files),
+    )
+
+
+def trace(config: TraceConfig, model: HookedModel, suite: Suite, progress: Progress = silent) -> FeatureGraph:
+    """The circuit graph of one input.
+
+    Args:
+        config: Input, target, method and selection; device and directories are not used.
+        model: The model, on its device.
+        suite: Dictionaries attached to it.
+        progress: Told what is going on.
+
+    Raises:
+        UsageError: A choice that selects nothing, or a target or pin that does not exist or never fires.
+        InputError: An input that is no game, illegal, or too long.
+        Failure: Nothing has any effect on the target.
+    """
+    residual = suite.info.residual
+    question = ask(model, config, suite, residual)
+    sites = suite.resolve(config.layers, config.kind)
+    end = question.metric.site(model.info)
+    if config.metric == "feature" or question.metric.name == "feature":
+        sites = tuple(site for site in sites if site < end)
+        if not sites:
+            raise UsageError(f"--layers {config.layers} selects no site before the target {config.target}.")
+    labels = [suite.label(site) for site in sites]
+    progress(f"sites: {' '.join(labels)}")
+    clean = clean_run(model, {site: suite[site] for site in sites}, question.tokens_S, question.metric)
+    pinned = _pinned(config, clean, suite, residual)
+    if config.method == "gradient":
+        draft = _gradient(config, clean, pinned)
+    else:
+        draft = _ablation(config, clean, pinned, progress)
+    if not draft.totals["absolute_effect"] > 0:
+        raise Failure(
+            f"No feature or error at {' '.join(labels)} has any effect on {question.metric.target}.",
+            "Choose other --layers or another --target.",
+        )
+    return _graph(config, model, suite, question, clean, labels, draft)
+
+
+@dataclass
+class _Draft:
+    """Nodes and edges on the way to a graph."""
+
+    nodes: dict[Address, Node]
+    edges: list[Edge]
+    totals: dict[str, float]
+
+
+# --- first order --------------------------------------------------------------------------------------------------------
+
+
+def _gradient(config: TraceConfig, clean: CleanRun, pinned: Sequence[tuple[Site, int]]) -> _Draft:
+    nodes = select_nodes(config, clean.nodes, pinned)
+    tokens = clean.tokens.take(kept_nodes(config, clean.tokens))
+    target = _target(clean)
+    draft = _Draft({}, [], _totals(clean.nodes, nodes))
+    for found in nodes.values():
+        draft.nodes.update((node.address, node) for node in _nodes(found))
+    used: set[Address] = set()
+    token_addresses = [
+        Address("token", None, int(i), int(p)) for i, p in zip(tokens.index_N, tokens.position_N, strict=True)
+    ]
+    for blocks in direct_edges(clean, nodes, tokens=tokens):
+        if not blocks:
+            continue
+        children = blocks[0].children
+        names = [target] if children is None else _addresses(children)
+        parents = [a for b in blocks for a in (token_addresses if b.tokens else _addresses(b.parents))]
+        weight_CP = torch.cat([block.weight_CP for block in blocks], dim=1)
+        for c, p in strongest_edges(weight_CP, config).nonzero().tolist():
+            draft.edges.append(Edge(parents[p], names[c], float(weight_CP[c, p])))
+            used.add(parents[p])
+    for n, address in enumerate(token_addresses):
+        if address in used:
+            draft.nodes[address] = Node(address, float(tokens.effect_N[n]))
+    return draft
+
+
+# --- ablation -----------------------------------------------------------------------------------------------------------
+
+
+def _ablation(config: TraceConfig, clean: CleanRun, pinned: Sequence[tuple[Site, int]], progress: Progress) -> _Draft:
+    where: Where = config.positions  # type: ignore[assignment]
+    ablation = Ablation(clean, batch_size=config.batch_items or 64)
+    length = len(clean.tokens_S)
+    removed: dict[Site, Removal] = {}
+    measured: dict[Site, SiteNodes] = {}
+    for done, site in enumerate(clean.sites):
+        progress("removing features", done, len(clean.sites), str(site))
+        nodes = clean.nodes[site].features
+        chosen = [index for at, index in pinned if at == site]
+        if chosen:
+            nodes = nodes.take(torch.isin(nodes.index_N, torch.tensor(chosen, device=nodes.index_N.device)))
+        removal = removals(nodes, where, length)
+        measured[site] = _as_nodes(removal, ablation.effects(removal))
+        removed[site] = removal
+    kept = select_nodes(config, measured, pinned)
+    draft = _Draft({}, [], _totals(measured, kept))
+    for found in kept.values():
+        draft.nodes.update((node.address, node) for node in _nodes(found))
+    target = _target(clean)
+    for done, site in enumerate(clean.sites):
+        progress("watching what changes", done, len(clean.sites), str(site))
+        names = _addresses(measured[site])
+        keep_N = torch.tensor([name in draft.nodes for name in names], dtype=torch.bool)
+        if ablation.watched(site) and keep_N.any():
+            _watch(config, ablation, removed[site], keep_N, names, draft, where)
+        if not ablation.watched(site):
+            effects = measured[site].effect_N
+            draft.edges += [Edge(names[n], target, float(effects[n])) for n in keep_N.nonzero()[:, 0].tolist()]
+    draft.edges = _strongest_per_child(draft.edges, config, target)
+    linked = {edge.target for edge in draft.edges}
+    draft.nodes = {a: node for a, node in draft.nodes.items() if node.activation != 0 or a in linked}
+    return draft
+
+
+def _as_nodes(removal: Removal, effect_N: Tensor) -> SiteNodes:
+    """One node per removal; a feature removed at all positions is one node with its largest activation."""
+    nodes = removal.nodes
+    activation_N = torch.zeros_like(effect_N).scatter_reduce(0, removal.removal_M, nodes.activation_N, "amax")
+    return SiteNodes(
+        removal.site, removal.position_N, removal.index_N, activation_N, effect_N.new_zeros(len(removal), 0), effect_N
+    )
+
+
+def _watch(
+    config: TraceConfig,
+    ablation: Ablation,
+    removal: Removal,
+    keep_N: Tensor,
+    names: Sequence[Address],
+    draft: _Draft,
+    where: Where,
+) -> None:
+    """Add the edges out of the kept removals of one site, and the features they wake up.
+
+    With ``all`` a child is a feature at all positions too, and its change is the sum over them.
+    """
+    kept = keep_N.nonzero()[:, 0]
+    wanted = removals(removal.nodes.take(keep_N[removal.removal_M]), where, len(ablation.clean.tokens_S))
+    for changes in ablation.changes(wanted):
+        acts_SF = ablation.activations(changes.site)
+        sums: dict[tuple[int, Address], float] = {}
+        position_E = torch.full_like(changes.position_E, -1) if where == "all" else changes.position_E
+        silent_E = (
+            (acts_SF == 0).all(0)[changes.index_E]
+            if where == "all"
+            else acts_SF[changes.position_E, changes.index_E] == 0
+        )
+        for n, p, i, delta, is_silent in zip(
+            kept[changes.removal_E].tolist(),
+            position_E.tolist(),
+            changes.index_E.tolist(),
+            changes.delta_E.tolist(),
+            silent_E.tolist(),
+            strict=True,
+        ):
+            child = Address("feature", changes.site, i, None if p < 0 else p)
+            if child not in draft.nodes:
+                if not is_silent:
+                    continue
+                draft.nodes[child] = Node(child, 0.0, 0.0)
+            sums[n, child] = sums.get((n, child), 0.0) + delta
+        draft.edges += [Edge(names[n], child, weight) for (n, child), weight in sums.items()]
+
+
+def _strongest_per_child(edges: Sequence[Edge], config: TraceConfig, target: Address) -> list[Edge]:
+    """The selection of edges, for edges as a list; edges into the target are all kept."""
+    by_child: dict[Address, list[Edge]] = {}
+    for edge in edges:
+        by_child.setdefault(edge.target, []).append(edge)
+    out: list[Edge] = []
+    for child, found in by_child.items():
+        if child == target:
+            out += found
+            continue
+        mask = strongest_edges(torch.tensor([[edge.weight for edge in found]], dtype=torch.float64), config)[0]
+        out += [edge for edge, keep in zip(found, mask.tolist(), strict=True) if keep]
+    return out
+
+
+# --- shared -------------------------------------------------------------------------------------------------------------
+
+
+def _pinned(config: TraceConfig, clean: CleanRun, suite: Suite, residual: str) -> list[tuple[Site, int]]:
+    found: list[tuple[Site, int]] = []
+    for text in config.pin:
+        for address in parse_addresses(text, residual):
+            feature_dictionary(suite, address.site, address.index, f"--pin {text}")
+            assert address.site is not None and address.index is not None  # noqa: S101 (checked just above)
+            if address.site not in clean.nodes:
+                raise UsageError(f"--pin {text} lies outside the chosen sites.", "Widen --layers.")
+            nodes = clean.nodes[address.site]
+            fires = nodes.index_N == address.index
+            if address.position is not None:
+                fires &= nodes.position_N == address.position
+            if not fires.any():
+                where = "" if address.position is None else f" at position {address.position}"
+                raise UsageError(f"--pin {text} does not fire on this input{where}, so it has no effect.")
+            found.append((address.site, address.index))
+    return found
+
+
+def _target(clean: CleanRun) -> Address:
+    return Address("target", position=clean.metric.position)
+
+
+def _addresses(nodes: SiteNodes) -> list[Address]:
+    return [
+        Address("error", nodes.site, None, p) if i == ERROR else Address("feature", nodes.site, i, None if p < 0 else p)
+        for p, i in zip(nodes.position_N.tolist(), nodes.index_N.tolist(), strict=True)
+    ]
+
+
+def _nodes(nodes: SiteNodes) -> Iterator[Node]:
+    rows = zip(_addresses(nodes), nodes.effect_N.tolist(), nodes.activation_N.tolist(), strict=True)
+    return (Node(address, effect, activation) for address, effect, activation in rows)
+
+
+def _totals(every: Mapping[Site, SiteNodes], kept: Mapping[Site, SiteNodes]) -> dict[str, float]:
+    def total(nodes: Mapping[Site, SiteNodes], *, errors_only: bool = False) -> float:
+        return math.fsum(
+            float(n.effect_N[n.index_N == ERROR].abs().sum() if errors_only else n.effect_N.abs().sum())
+            for n in nodes.values()
+        )
+
+    return {
+        "absolute_effect": total(every),
+        "kept_absolute_effect": total(kept),
+        "error_absolute_effect": total(every, errors_only=True),
+        "active_nodes": sum(len(n) for n in every.values()),
+    }
+
+
+def _graph(
+    config: TraceConfig,
+    model: HookedModel,
+    suite: Suite,
+    question: Question,
+    clean: CleanRun,
+    labels: Sequence[str],
+    draft: _Draft,
+) -> FeatureGraph:
+    metric = question.metric
+    target = Node(_target(clean), 0.0, clean.value, metric.target)
+    nodes = sorted(draft.nodes.values(), key=lambda node: _order(node.address))
+    return FeatureGraph(
+        title=f"{model.info.name} · why {metric.target}?",
+        method=config.method,
+        edge_meaning="metric" if config.method == "gradient" else "activation",
+        metric=Metric(metric.name, metric.description, clean.value, metric.direction, metric.target),
+        positions=question.positions,
+        sites=tuple(labels),
+        nodes=(*nodes, target),
+        edges=tuple(sorted(draft.edges, key=lambda edge: (_order(edge.target), _order(edge.source)))),
+        residual=suite.info.residual,
+        totals=draft.totals,
+        provenance={
+            "model": model.info.name,
+            "model_fingerprint": suite.info.model_fingerprint,
+            "suite": suite.info.name,
+            "suite_fingerprint": suite.fingerprint,
+        },
+        settings={
+            name: value
+            for name, value in replace(config, keep=config.kept_share).values().items()
+            if name
+            in (
+                "layers",
+                "kind",
+                "positions",
+                "keep",
+                "top_nodes",
+                "node_threshold",
+                "top_edges",
+                "edge_threshold",
+                "pin",
+            )
+        },
+    )
+
+
+def _order(address: Address) -> tuple[int, tuple[int, int], int, int]:
+    rank = {"token": 0, "feature": 1, "error": 1, "target": 2}[address.kind]
+    depth = address.site.depth if address.site else (0, 0)
+    position = -1 if address.position is None else address.position
+    return rank, depth, position, -1 if address.index is None else address.index

@@ -1,0 +1,45 @@
+"""What ``saecli trace`` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from saecli.core.result import Result, field_doc
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceResult(Result):
+    """A circuit graph in numbers."""
+
+    schema: ClassVar[str] = "saecli.trace/1"
+
+    model: str = field_doc("Model", "The model traced.")
+    suite: str = field_doc("Suite", "The dictionaries used.")
+    sites: list[str] = field_doc("Sites", "Labels of the dictionaries' sites, in order of computation.")
+    method: str = field_doc("Method", "gradient or ablation.")
+    target: str = field_doc("Target", "What is explained.")
+    metric: str = field_doc("Metric", "What effects are measured in.")
+    value: float = field_doc("Value", "The metric on the unmodified input.")
+    tokens: list[int] = field_doc("Tokens", "The traced input.")
+    nodes: int = field_doc("Nodes", "Nodes kept, target and tokens included.")
+    edges: int = field_doc("Edges", "Edges kept.")
+    active: int = field_doc("Active", "Active features and errors at the chosen sites before any choice.")
+    coverage: float = field_doc("Coverage", "Share of their total absolute effect that the kept ones carry, 0 to 1.")
+    error_share: float = field_doc(
+        "Error share", "Share of that total carried by what the dictionaries do not explain."
+    )
+    files: list[str] = field_doc("Files", "Files in the run directory.")
+
+    def summary_lines(self) -> list[str]:
+        """What was found, in three lines."""
+        return [
+            f"{self.model}: why {self.target}?  {self.metric} = {self.value:+.3f}",
+            f"sites {' '.join(self.sites)}",
+            f"{self.nodes} nodes and {self.edges} edges carry {self.coverage:.0%} of the absolute effect of "
+            f"{self.active:,} active features and errors ({self.error_share:.0%} lies in errors)",
+        ]
+
+    def next_command(self) -> str:
+        """Where to look."""
+        return "open {run}/graph.html in a browser"

@@ -1,0 +1,50 @@
+"""Which nodes and edges a circuit graph keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import torch
+from torch import Tensor
+
+from saecli.attribution.clean import SiteNodes
+from saecli.core.site import Site
+from saecli.trace.config import TraceConfig, threshold
+
+
+def select_nodes(
+    config: TraceConfig, nodes: Mapping[Site, SiteNodes], pinned: Collection[tuple[Site, int]]
+) -> dict[Site, SiteNodes]:
+    """The nodes to keep at each site: above the threshold, within the top N and the cumulative share, or pinned."""
+    return {site: found.take(kept_nodes(config, found, pinned)) for site, found in nodes.items()}
+
+
+def kept_nodes(config: TraceConfig, nodes: SiteNodes, pinned: Collection[tuple[Site, int]] = ()) -> Tensor:
+    """Mask [N] of the nodes of one site to keep; nodes without any effect only if pinned."""
+    size_N = nodes.effect_N.abs()
+    order = size_N.argsort(descending=True, stable=True)
+    keep = size_N[order] > 0
+    keep &= size_N[order] >= threshold(config.node_threshold, "--node-threshold")
+    if config.top_nodes is not None:
+        keep &= torch.arange(len(keep), device=keep.device) < config.top_nodes
+    if config.kept_share is not None:
+        before = size_N[order].cumsum(0) - size_N[order]
+        keep &= before < config.kept_share * size_N.sum()
+    mask_N = torch.zeros_like(keep)
+    mask_N[order] = keep
+    for site, index in pinned:
+        if site == nodes.site:
+            mask_N |= nodes.index_N == index
+    return mask_N
+
+
+def strongest_edges(weight_CP: Tensor, config: TraceConfig) -> Tensor:
+    """Mask [C, P]: per child the K most positive and the K most negative weights above the threshold."""
+    keep = (weight_CP != 0) & (weight_CP.abs() >= threshold(config.edge_threshold, "--edge-threshold"))
+    if config.top_edges is None or config.top_edges >= weight_CP.shape[1]:
+        return keep
+    within = torch.zeros_like(keep)
+    for signed in (weight_CP.clamp_min(0), (-weight_CP).clamp_min(0)):
+        top = signed.topk(config.top_edges, dim=1)
+        within |= torch.zeros_like(keep).scatter(1, top.indices, top.values > 0)
+    return keep & within
