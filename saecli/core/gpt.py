@@ -70,6 +70,14 @@ class GPTConfig:
         """Width of the MLP's hidden layer."""
         return self.d_mlp or 4 * self.d_model
 
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights; a tied unembedding counts once."""
+        d, m = self.d_model, self.mlp_width
+        block = 4 * d + (d + 1) * 3 * d + (d + 1) * d + (d + 1) * m + (m + 1) * d
+        embeddings = (self.vocab_size * (1 if self.tied else 2) + self.n_ctx) * d
+        return embeddings + self.n_layer * block + 2 * d
+
 
 class Conv1D(nn.Module):
     """A linear layer whose weight is stored [in, out], as GPT-2 stores it: x @ weight + bias."""
@@ -138,6 +146,20 @@ class MLP(nn.Module):
         return self.c_proj(self.act(self.c_fc(x_BSD)))
 
 
+class Unembedding(nn.Module):
+    """The final linear layer without bias, weight [V, D] (a parameter, perhaps the token embedding's)."""
+
+    weight: torch.Tensor
+
+    def __init__(self, weight: torch.Tensor):
+        super().__init__()
+        self.weight = weight
+
+    def forward(self, x_BSD: torch.Tensor) -> torch.Tensor:
+        """[..., D] to logits [..., V]."""
+        return F.linear(x_BSD, self.weight)
+
+
 class Block(nn.Module):
     """One transformer block: attention, then the MLP, each on the normed residual and added to it."""
 
@@ -159,8 +181,9 @@ class Transformer(nn.Module):
 
     def __init__(self, config: GPTConfig):
         super().__init__()
-        self.wte = nn.Embedding(config.vocab_size, config.d_model)
-        self.wpe = nn.Embedding(config.n_ctx, config.d_model)
+        # Weights are given as empty, since nn.Embedding would draw random ones.
+        self.wte = nn.Embedding(*(size := (config.vocab_size, config.d_model)), _weight=torch.empty(size))
+        self.wpe = nn.Embedding(*(size := (config.n_ctx, config.d_model)), _weight=torch.empty(size))
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
         self.ln_f = nn.LayerNorm(config.d_model, eps=config.norm_eps)
 
@@ -178,16 +201,20 @@ class GPT(nn.Module):
 
     Weights are normal(0, 0.02), those that write into the residual stream divided by sqrt(2 * n_layer); biases are 0.
     Draw them from a fixed seed with ``torch.manual_seed``.
+
+    Args:
+        config: the shape.
+        initialise: False leaves arbitrary numbers, for a reader that is about to replace them.
     """
 
-    def __init__(self, config: GPTConfig):
+    def __init__(self, config: GPTConfig, initialise: bool = True):
         super().__init__()
         self.config = config
         self.transformer = Transformer(config)
-        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
-        if config.tied:
-            self.lm_head.weight = self.transformer.wte.weight
-        self._initialise()
+        embedding = self.transformer.wte.weight
+        self.lm_head = Unembedding(embedding if config.tied else nn.Parameter(torch.empty_like(embedding)))
+        if initialise:
+            self._initialise()
 
     def forward(self, tokens_BS: torch.Tensor) -> torch.Tensor:
         """Tokens [B, S] (int64) to logits [B, S, V]; position s predicts token s + 1.

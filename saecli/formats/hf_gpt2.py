@@ -9,6 +9,7 @@ Source: https://huggingface.co/docs/transformers/model_doc/gpt2, https://github.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -150,23 +151,27 @@ def _document(folder: Path) -> dict[str, Any]:
 
 
 def _checked_skeleton(config: GPTConfig, shapes: dict[str, tuple[int, ...]], path: Path) -> tuple[GPT, dict[str, str]]:
-    """A model without storage, and for each of its parameters the file's key; raises InputError if they do not fit."""
+    """A model with arbitrary weights, and for each of its parameters the file's key.
+
+    Raises:
+        InputError: the file does not hold this model; nothing larger than the file has been allocated then.
+    """
     keys = {_canonical(key): key for key in shapes if not key.endswith(_MASK_BUFFERS)}
     if config.tied:
         keys.pop(_HEAD, None)
-    count = 12 * config.n_layer + 4 + (not config.tied)
-    if len(keys) != count:
-        raise InputError(f"{path} has {len(keys)} tensors, {config.n_layer} GPT-2 blocks have {count}.")
-    with torch.device("meta"):
-        model = GPT(config)
-    for name, parameter in model.state_dict().items():
-        if name == _HEAD and config.tied:
-            continue
+    count = sum(math.prod(shapes[key]) for key in keys.values())
+    if count != config.n_parameters:
+        raise InputError(f"{path} holds {count} weights, {CONFIG} describes {config.n_parameters}.")
+    model = GPT(config, initialise=False)
+    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    for name in sorted(expected.keys() | keys.keys()):
         if name not in keys:
             raise InputError(f"{path} has no tensor {name}.")
-        if shapes[keys[name]] != tuple(parameter.shape):
-            found, expected = list(shapes[keys[name]]), list(parameter.shape)
-            raise InputError(f"{path} has {name} of shape {found}, {CONFIG} says {expected}.")
+        if name not in expected:
+            raise InputError(f"{path} has a tensor {name}, which GPT-2 has not.")
+        if shapes[keys[name]] != expected[name]:
+            found = list(shapes[keys[name]])
+            raise InputError(f"{path} has {name} of shape {found}, {CONFIG} says {list(expected[name])}.")
     return model, keys
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -18,9 +20,26 @@ def model() -> GPT:
 
 
 def test_othello_mini_has_1_6_million_parameters():
-    with torch.device("meta"):
-        mini = GPT(GPTConfig(vocab_size=61, n_ctx=59, n_layer=8, n_head=4, d_model=128))
-    assert sum(parameter.numel() for parameter in mini.parameters()) == 1_601_792
+    assert GPTConfig(vocab_size=61, n_ctx=59, n_layer=8, n_head=4, d_model=128).n_parameters == 1_601_792
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_parameters_are_counted_right(tied: bool):
+    config = dataclasses.replace(SHAPE, tied=tied, d_mlp=13)
+    assert config.n_parameters == sum(parameter.numel() for parameter in GPT(config).parameters())
+
+
+def test_initial_weights_are_gpt2s():
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(vocab_size=300, n_ctx=100, n_layer=2, n_head=2, d_model=64, tied=False))
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            assert not parameter.any()
+        elif parameter.dim() == 1:
+            assert (parameter == 1).all()
+        else:
+            std = 0.01 if "c_proj" in name else 0.02  # 0.02 / sqrt(2 * 2 blocks)
+            assert parameter.std().item() == pytest.approx(std, rel=0.05), name
 
 
 def test_later_tokens_do_not_change_earlier_logits(model: GPT):
