@@ -61,6 +61,8 @@ PATHS = ModulePaths(
     mlp="mlp",
     mlp_down="mlp.down_proj",
     mlp_post_norm="post_feedforward_layernorm",
+    norm_offset=1.0,
+    embeddings=("model.embed_tokens",),
     weights=weights,
     options=OPTIONS,
 )

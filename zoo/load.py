@@ -108,7 +108,8 @@ def _by_transformers(folder: Path, name: str, dtype: torch.dtype, class_name: st
                 folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
             )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise InputError(f"{folder} cannot be read as {class_name}: {error}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"{folder} cannot be read as {class_name}: {reason}") from error
     bos = None if class_name == "GPTNeoXForCausalLM" else _bos(_config(folder))
     return make(module, name, bos=bos)
 

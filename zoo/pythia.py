@@ -55,6 +55,7 @@ PATHS = ModulePaths(
     attention="attention",
     mlp="mlp",
     mlp_down="mlp.dense_4h_to_h",
+    embeddings=("gpt_neox.embed_in",),
     weights=weights,
     options=OPTIONS,
 )

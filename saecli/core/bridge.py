@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -45,13 +45,23 @@ class BridgeModel(HookedModel):
         module: A Hugging Face causal language model; wrapped in place and frozen.
         info: What the model is; read from the bridge's configuration if it is not given.
         name: The model's name for people, if ``info`` is not given.
+        processing: ``folded`` turns on TransformerLens' compatibility mode, the oracle of :mod:`saecli.core.folding`.
     """
 
-    def __init__(self, module: nn.Module, info: ModelInfo | None = None, name: str = "model") -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        info: ModelInfo | None = None,
+        *,
+        name: str = "model",
+        processing: Literal["raw", "folded"] = "raw",
+    ) -> None:
         builder = importlib.import_module("transformer_lens.model_bridge.sources._bridge_builder")
         self._bridge: Any = builder.build_bridge_from_module(
             module, type(module).__name__, hf_config=module.config, tokenizer=None
         )
+        if processing == "folded":
+            self._bridge.enable_compatibility_mode(disable_warnings=True)
         self.module = self._bridge
         module.requires_grad_(False).eval()
         self._bridge.eval()
@@ -67,6 +77,7 @@ class BridgeModel(HookedModel):
             n_ctx=config.n_ctx,
             d_vocab=config.d_vocab,
             parallel=bool(config.parallel_attn_mlp),
+            processing=processing,
         )
         self._points: dict[str, nn.Module] = self._bridge.hook_dict
         self._arguments: tuple[Any, list[dict[str, Any]]] | None = None

@@ -28,8 +28,10 @@ class ModulePaths:
         ln1, ln2: The norms before attention and MLP; ln2 reads resid_mid (resid_pre in parallel blocks).
         attention, mlp: The modules that attn_in and mlp_in are given to.
         mlp_down: The MLP's last linear map; its input is mlp_post.
-        weights: Reads one block's weights in canonical shapes, as views where possible.
+        embeddings: Tables that are added into the residual stream.
+        weights: Reads one block's weights in canonical shapes: views, but for the gains of norms with an offset.
         attention_post, mlp_post_norm: Norms applied to what attention and MLP add (Gemma); empty without them.
+        norm_offset: A norm multiplies by ``norm_offset + weight`` (1 for Gemma).
         softcap: Logits are ``softcap * tanh(logits / softcap)``; None without.
         options: Keyword arguments of every call of the whole model.
     """
@@ -42,9 +44,11 @@ class ModulePaths:
     attention: str
     mlp: str
     mlp_down: str
+    embeddings: tuple[str, ...]
     weights: Callable[[nn.Module, ModelInfo], BlockWeights]
     attention_post: str = ""
     mlp_post_norm: str = ""
+    norm_offset: float = 0.0
     softcap: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -92,6 +96,7 @@ GPT2 = ModulePaths(
     attention="attn",
     mlp="mlp",
     mlp_down="mlp.c_proj",
+    embeddings=("transformer.wte", "transformer.wpe"),
     weights=gpt2_weights,
 )
 """GPT-2, in Hugging Face's names: :class:`saecli.core.gpt.GPT` and ``transformers.GPT2LMHeadModel``."""
