@@ -146,18 +146,14 @@ class MLP(nn.Module):
         return self.c_proj(self.act(self.c_fc(x_BSD)))
 
 
-class Unembedding(nn.Module):
-    """The final linear layer without bias, weight [V, D] (a parameter, perhaps the token embedding's)."""
+class Unembedding(nn.Linear):
+    """The final linear layer, without a bias; ``GPT`` sets its weight [V, D]."""
 
-    weight: torch.Tensor
+    def __init__(self, config: GPTConfig):
+        super().__init__(config.d_model, config.vocab_size, bias=False)
 
-    def __init__(self, weight: torch.Tensor):
-        super().__init__()
-        self.weight = weight
-
-    def forward(self, x_BSD: torch.Tensor) -> torch.Tensor:
-        """[..., D] to logits [..., V]."""
-        return F.linear(x_BSD, self.weight)
+    def reset_parameters(self) -> None:
+        """Draws nothing."""
 
 
 class Block(nn.Module):
@@ -211,8 +207,9 @@ class GPT(nn.Module):
         super().__init__()
         self.config = config
         self.transformer = Transformer(config)
-        embedding = self.transformer.wte.weight
-        self.lm_head = Unembedding(embedding if config.tied else nn.Parameter(torch.empty_like(embedding)))
+        self.lm_head = Unembedding(config)
+        if config.tied:
+            self.lm_head.weight = self.transformer.wte.weight
         if initialise:
             self._initialise()
 
