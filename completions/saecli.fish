@@ -1,4 +1,4 @@
-# Completion of saecli for fish; put it into ~/.config/fish/completions, or: saecli --show-completion fish | source
+# Completion of saecli for fish; source it, or: saecli --show-completion fish | source
 # Generated: see saecli/cli/completion_scripts.py
 
 function __saecli_at --description 'True if the command line has come to this command'

@@ -15,6 +15,8 @@ class Entry(NamedTuple):
 
 
 INDEX: dict[str, Entry] = {
-    "othello-mini": Entry("model", "othellogpt", "Embedded 8-layer OthelloGPT with its 25 dictionaries.", "othello-mini"),
+    "othello-mini": Entry(
+        "model", "othellogpt", "Embedded 8-layer OthelloGPT with its 25 dictionaries.", "othello-mini"
+    ),
 }
 """Name → entry. `kind` is `model` or `suite`; `asset` is the folder below zoo/assets of what ships with the program."""

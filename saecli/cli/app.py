@@ -12,15 +12,19 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from saecli import __version__
-from saecli.cli.output import Output, escape
+from saecli.cli.help import HelpCommand, HelpPage
+from saecli.cli.output import Output
 from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated, UsageError, did_you_mean
 
 HELP = """Sparse-autoencoder circuits in language models: trace them, train what they need, check them."""
 SHOW_COMPLETION = "--show-completion"
-START = ["saecli trace --layers 6:9", "saecli COMMAND --help"]
+START = [
+    ("saecli trace --layers 6:9", "circuit graph of the embedded OthelloGPT"),
+    ("saecli COMMAND --help", "flags and examples of a command"),
+]
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ COMMANDS: dict[str, Lazy] = {
 """The commands that work. A module holds `DOOR` (a `saecli.cli.door.Door`) or `click_command(name)`."""
 
 
-class LazyGroup(TyperGroup):
+class LazyGroup(HelpPage, TyperGroup):
     """A group whose commands are imported when called; listing them shows the table."""
 
     table: dict[str, Lazy]
@@ -54,7 +58,7 @@ class LazyGroup(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         lazy = self.table.get(cmd_name)
-        return None if lazy is None else TyperCommand(cmd_name, help=lazy.help)
+        return None if lazy is None else HelpCommand(cmd_name, help=lazy.help)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if args[:1] == [SHOW_COMPLETION] and ctx.parent is None:
@@ -83,34 +87,28 @@ def load(name: str, lazy: Lazy) -> Any:
     return module.DOOR.click_command(name) if hasattr(module, "DOOR") else module.click_command(name)
 
 
-def group(name: str, help: str, table: dict[str, Lazy]) -> TyperGroup:
+def group(name: str, help: str, table: dict[str, Lazy]) -> LazyGroup:
     """Returns a group of the command tree; called without a command it prints its help."""
-    cls = type("LazyGroup", (LazyGroup,), {"table": table})
-    app = typer.Typer(
-        name=name, cls=cls, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
-    )
+    app = typer.Typer(name=name, cls=_group_class(table), add_completion=False, pretty_exceptions_enable=False)
 
-    @app.callback(invoke_without_command=True, help=escape(help))
+    @app.callback(invoke_without_command=True, help=help)
     def callback(context: typer.Context) -> None:
         if context.invoked_subcommand is None:
             print_help(context)
 
-    result = typer.main.get_command(app)
-    assert isinstance(result, TyperGroup)  # noqa: S101
-    return result
+    return _built(app)
 
 
-def root(table: dict[str, Lazy]) -> TyperGroup:
+def root(table: dict[str, Lazy]) -> LazyGroup:
     """Returns the whole command tree."""
-    cls = type("LazyGroup", (LazyGroup,), {"table": table})
-    app = typer.Typer(cls=cls, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
+    app = typer.Typer(cls=_group_class(table, START), add_completion=False, pretty_exceptions_enable=False)
 
-    @app.callback(invoke_without_command=True, help=HELP, epilog="\n\n".join(["Start with:", *START]))
+    @app.callback(invoke_without_command=True, help=HELP)
     def callback(
         context: typer.Context,
         version: bool = typer.Option(False, "--version", metavar="", help="Print the version and stop."),
         show_completion: bool = typer.Option(
-            False, SHOW_COMPLETION, metavar="bash|zsh|fish", help="Print the completion script of a shell and stop."
+            False, SHOW_COMPLETION, metavar="bash|zsh|fish", help="Print a shell's completion script and stop."
         ),
     ) -> None:
         if version:
@@ -119,8 +117,17 @@ def root(table: dict[str, Lazy]) -> TyperGroup:
         if context.invoked_subcommand is None:
             print_help(context)
 
+    return _built(app)
+
+
+def _group_class(table: dict[str, Lazy], examples: Sequence[tuple[str, str]] = ()) -> type[LazyGroup]:
+    listing = [(name, lazy.help) for name, lazy in table.items()]
+    return type("LazyGroup", (LazyGroup,), {"table": table, "listing": listing, "examples": examples})
+
+
+def _built(app: typer.Typer) -> LazyGroup:
     result = typer.main.get_command(app)
-    assert isinstance(result, TyperGroup)  # noqa: S101
+    assert isinstance(result, LazyGroup)  # noqa: S101
     return result
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from saecli.core.errors import SaecliError
 from saecli.core.resources import require_own_zoo, resource, template_names
+
+if TYPE_CHECKING:
+    from zoo.index import Entry
 
 KINDS = {
     "resid_pre": "residual stream before a block",
@@ -58,7 +62,7 @@ def zoo_asset(name: str) -> Path | None:
         return None
 
 
-def _zoo_index():  # noqa: ANN202
+def _zoo_index() -> dict[str, Entry]:
     require_own_zoo()
     from zoo.index import INDEX
 

@@ -1,7 +1,7 @@
 """The completion scripts of bash, zsh and fish, generated from the command table and the configurations.
 
 They answer from tables inside themselves: completing a command, a flag or a choice starts no Python. The scripts in
-completions/ are this module's output (`python -m saecli.cli.completion_scripts completions`); a test keeps them in step.
+completions/ are what this module writes (`make completions`); a test keeps them in step.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ def bash_script(root: Node) -> str:
     walk, flags, values = [], [], []
     for node in root.walk():
         here = " ".join(node.path)
-        walk += [f"            {_sh(f'{here}|{name}')}) path={_sh(' '.join(n.path))} ;;" for name, n in node.below.items()]
+        for name, n in node.below.items():
+            walk.append(f"            {_sh(f'{here}|{name}')}) path={_sh(' '.join(n.path))} ;;")
         names = [name for word in node.flags for name in word.names]
         flags.append(f"        {_sh(here)}) words={_sh(' '.join(names))} ;;")
         offers = [(name, word) for word in node.flags if word.takes_value for name in word.names]
@@ -223,9 +224,8 @@ def _zsh_flag(word: Word) -> list[str]:
     again = "*" if word.repeats else ""
     if not word.takes_value:
         return [f"{again}{name}{described}" for name in word.names]
-    return [
-        f"{again}{name}{'=' if name.startswith('--') else ''}{described}:value:{_zsh_action(word)}" for name in word.names
-    ]
+    value = f"{described}:value:{_zsh_action(word)}"
+    return [f"{again}{name}{'=' if name.startswith('--') else ''}{value}" for name in word.names]
 
 
 def _zsh_action(word: Word) -> str:
@@ -243,7 +243,8 @@ def fish_script(root: Node) -> str:
     for node in root.walk():
         here = " ".join(node.path)
         for name, n in node.below.items():
-            cases.append(f"            case {_fish(f'{here}|{name}')}\n                set path {_fish(' '.join(n.path))}")
+            case = f"            case {_fish(f'{here}|{name}')}"
+            cases += [case, f"                set path {_fish(' '.join(n.path))}"]
             rules.append(f"{_fish_at(here)} -f -a {name} -d {_fish(_one_line(n.help))}")
         for word in node.flags:
             rules += [f"{_fish_at(here)} {rule}" for rule in _fish_flag(word)]
@@ -252,7 +253,7 @@ def fish_script(root: Node) -> str:
             offered = f" -a {_fish(' '.join(word.values))}" if word.values else ""
             if offered or not word.paths:
                 rules.append(f"{_fish_at(here)}{'' if word.paths else ' -f'}{offered}".rstrip())
-    return f"""# Completion of saecli for fish; put it into ~/.config/fish/completions, or: saecli --show-completion fish | source
+    return f"""# Completion of saecli for fish; source it, or: saecli --show-completion fish | source
 # Generated: see saecli/cli/completion_scripts.py
 
 function __saecli_at --description 'True if the command line has come to this command'

@@ -11,8 +11,8 @@ configuration dataclass and the result dataclass. The engine is imported only wh
         examples=[("saecli trace --layers 6:9", "the embedded model's last layers")],
     )
 
-The engine is a function `run(config, run, progress) -> result`. Its module may also have `plan(config) -> list[str]`, the
-lines `--plan` prints.
+The engine is a function `run(config, run, progress) -> result`. Its module may also have `plan(config) -> list[str]`,
+the lines `--plan` prints.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
-from saecli.cli.output import Output, escape
+from saecli.cli.help import HelpCommand
+from saecli.cli.output import Output
 from saecli.core.config import CommandConfig, ConfigField, Resolved, config_fields, fingerprint, plain, resolve
 from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated
 
@@ -49,24 +49,14 @@ class Door:
     result: str
     summary: str
     examples: Sequence[tuple[str, str]] = field(default_factory=list)
-    epilog: str = ""
 
     @property
     def config_class(self) -> type[CommandConfig]:
         return refer(self.config)
 
-    def click_command(self, name: str) -> TyperCommand:
+    def click_command(self, name: str) -> HelpCommand:
         """Returns the command for Typer's command tree."""
-        app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
-        app.command(name=name, help=escape(self.summary), epilog=self._epilog(), no_args_is_help=False)(self._callback())
-        command = typer.main.get_command(app)
-        assert isinstance(command, TyperCommand)  # noqa: S101 (one command, no group: Typer says so)
-        return command
-
-    def _epilog(self) -> str:
-        paragraphs = ["Examples:"] if self.examples else []
-        paragraphs += [f"  [bold]{escape(line)}[/bold]  {escape(what)}" for line, what in self.examples]
-        return "\n\n".join([*paragraphs, *([escape(self.epilog)] if self.epilog else [])])
+        return leaf(name, self.summary, self._callback(), self.examples)
 
     def _callback(self) -> Callable[..., None]:
         fields = [item for item in config_fields(self.config_class) if item.option.table is None]
@@ -85,6 +75,18 @@ class Door:
         return callback
 
 
+def leaf(
+    name: str, summary: str, callback: Callable[..., Any], examples: Sequence[tuple[str, str]] = ()
+) -> HelpCommand:
+    """Returns a command of Typer's command tree that calls `callback`."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command(name=name, cls=HelpCommand, help=summary)(callback)
+    command = typer.main.get_command(app)
+    assert isinstance(command, HelpCommand)  # noqa: S101 (one command makes no group)
+    command.examples = examples
+    return command
+
+
 def _was_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == GIVEN
@@ -97,23 +99,25 @@ def typer_parameter(item: ConfigField) -> inspect.Parameter:
     if item.optional:
         annotation = annotation | None
     default = list(item.default) if item.many else item.default
-    metavar = meta.metavar or (_joined(meta.choices) if _choices_fit(meta.choices) else None)
+    metavar = meta.metavar or (_joined(meta.choices) if _choices_fit(meta.choices) else _PLACEHOLDERS.get(item.base))
     if meta.positional:
-        info: Any = typer.Argument(help=escape(meta.help), metavar=metavar, show_default=default is not None)
+        info: Any = typer.Argument(help=meta.help, metavar=meta.metavar or item.name.upper())
     else:
         flag = meta.flag or item.flag
         if item.base is bool and meta.flag is None:
             flag = f"{flag}/--no-{flag.removeprefix('--')}"
         info = typer.Option(
             *([flag, meta.short] if meta.short else [flag]),
-            help=escape(_help(item)),
+            help=_help(item),
             metavar="" if item.base is bool else metavar,
-            show_default=bool(default) or (default == 0 and default is not False),
             rich_help_panel=meta.panel or "Options",
         )
     return inspect.Parameter(
         item.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[annotation, info]
     )
+
+
+_PLACEHOLDERS = {str: "TEXT", int: "N", float: "X"}
 
 
 def _help(item: ConfigField) -> str:

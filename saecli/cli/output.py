@@ -115,11 +115,6 @@ class Bars:
             self._tasks = {}
 
 
-def escape(text: str) -> str:
-    """Returns text in which rich sees no markup (for Typer's help texts, which are read as markup)."""
-    return text.replace("[", r"\[")
-
-
 def plain_text(text: str) -> str:
     """Returns foreign text fit for a terminal: control characters other than newline and tab are spelled out."""
     if text.isprintable():

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
+from saecli.cli.door import leaf, refer
+from saecli.cli.help import HelpCommand
 from saecli.cli.output import Output
 from saecli.core.errors import UsageError, did_you_mean
 
@@ -27,17 +28,16 @@ def doors() -> dict[str, str]:
     return walk(COMMANDS, "")
 
 
-def click_command(name: str) -> TyperCommand:
+def click_command(name: str) -> HelpCommand:
     """Returns the command for Typer's command tree."""
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False)
 
-    @app.command(name=name, help="Print the JSON schema of what a command prints with --json.")
     def schema(
-        command: Annotated[list[str] | None, typer.Argument(help="A command, such as: train lm", metavar="COMMAND")] = None,
+        command: Annotated[
+            list[str] | None, typer.Argument(help="A command, such as: train lm", metavar="COMMAND")
+        ] = None,
     ) -> None:
         import importlib
 
-        from saecli.cli.door import refer
         from saecli.core.result import json_schema
 
         known, asked = doors(), " ".join(command or [])
@@ -47,6 +47,5 @@ def click_command(name: str) -> TyperCommand:
         door = importlib.import_module(known[asked]).DOOR
         Output().document(json_schema(refer(door.result)))
 
-    result = typer.main.get_command(app)
-    assert isinstance(result, TyperCommand)  # noqa: S101
-    return result
+    examples = [("saecli schema trace", ""), ("saecli schema train lm", "")]
+    return leaf(name, "Print the JSON schema of what a command prints with --json.", schema, examples)

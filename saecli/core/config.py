@@ -6,10 +6,10 @@
         model: str = argument("othello-mini", help="Model to trace.", complete="models", input=True)
         top_nodes: int = option(20, help="Nodes kept per site.", minimum=1)
 
-Values come from, strongest first: a flag, `--config FILE`, `--template NAME`, the default of the field. `resolve` applies
-that order and keeps the source of every value for `--show-config`. Field types are `str`, `int`, `float`, `bool`, any of
-them with `| None`, `tuple[T, ...]` of them (a repeatable flag), and `tuple[SomeDataclass, ...]` (`option(table=...)`: TOML
-tables such as `[[sae]]`, which have no flag).
+Values come from, strongest first: a flag, `--config FILE`, `--template NAME`, the default of the field. `resolve`
+applies that order and keeps the source of every value for `--show-config`. Field types are `str`, `int`, `float`,
+`bool`, any of them with `| None`, `tuple[T, ...]` of them (a repeatable flag), and `tuple[SomeDataclass, ...]`
+(`option(table=...)`: TOML tables such as `[[sae]]`, which have no flag).
 
 This module imports the standard library only, so that help and completion stay fast.
 """
@@ -84,7 +84,7 @@ def option(
         metavar: The placeholder in `--help`.
         minimum: The smallest value allowed (numbers only; each item of a tuple).
         maximum: The largest value allowed.
-        input: The value names a file, a folder or an embedded model whose sha256 belongs in the manifest and fingerprint.
+        input: The value names a file, a folder or an embedded model; its sha256 goes into manifest and fingerprint.
         session: Says how this call behaves, not what it computes: flag only, never in TOML, never in the fingerprint.
         fingerprint: False for what changes neither the result nor its place (memory limits, thread counts).
         table: The dataclass of a nested TOML table; such an option has no flag.
@@ -172,15 +172,21 @@ class SharedConfig(CommandConfig):
     overwrite: bool = option(
         False, help="Replace an earlier run in that directory.", flag="--overwrite", session=True, panel="Run"
     )
-    plan: bool = option(
-        False, help="Say what would be done and stop.", flag="--plan", session=True, panel="Run"
-    )
+    plan: bool = option(False, help="Say what would be done and stop.", flag="--plan", session=True, panel="Run")
     config: str | None = option(
-        None, help="TOML file with values for these flags.", session=True, metavar="FILE", complete="files",
+        None,
+        help="TOML file with values for these flags.",
+        session=True,
+        metavar="FILE",
+        complete="files",
         panel="Configuration",
     )
     template: str | None = option(
-        None, help="Named template with values for these flags.", session=True, metavar="NAME", complete="templates",
+        None,
+        help="Named template with values for these flags.",
+        session=True,
+        metavar="NAME",
+        complete="templates",
         panel="Configuration",
     )
     show_config: bool = option(
@@ -202,9 +208,7 @@ class SharedConfig(CommandConfig):
 class ModelConfigMixin(CommandConfig):
     """The flags of a command that runs a model."""
 
-    device: str = option(
-        "auto", help="Where to compute.", choices=("auto", "cpu", "cuda", "mps"), panel="Machine"
-    )
+    device: str = option("auto", help="Where to compute.", choices=("auto", "cpu", "cuda", "mps"), panel="Machine")
     dtype: str = option(
         "auto",
         help="Number type of the model.",
@@ -241,7 +245,9 @@ class ModelConfigMixin(CommandConfig):
 class SitesMixin(CommandConfig):
     """The flags that choose sites of a model."""
 
-    layers: str = option(":", help="Layers as a Python slice of the site labels, such as 6:9.", metavar="SLICE", panel="Sites")
+    layers: str = option(
+        ":", help="Layers as a Python slice of the site labels, such as 6:9.", metavar="SLICE", panel="Sites"
+    )
     kind: tuple[str, ...] = option(
         (), help="Site kinds to use; all the suite has if not given. Repeatable.", complete="kinds", panel="Sites"
     )
@@ -281,9 +287,7 @@ def _config_field(config_class: type, item: dataclasses.Field[Any], hint: Any) -
         many, hint = True, typing.get_args(hint)[0]
     if not (hint in (str, int, float, bool) or (meta.table is not None and hint is meta.table)):
         raise TypeError(f"{config_class.__name__}.{item.name}: unsupported type of a configuration field")
-    return ConfigField(
-        name=item.name, base=hint, optional=optional, many=many, default=item.default, option=meta
-    )
+    return ConfigField(name=item.name, base=hint, optional=optional, many=many, default=item.default, option=meta)
 
 
 def checked(item: ConfigField, value: Any, where: str) -> Any:
@@ -308,7 +312,7 @@ def _checked_one(item: ConfigField, value: Any, where: str) -> Any:
     if type(value) is not item.base:
         raise UsageError(f"{where} expects {_TYPE_NAMES[item.base]}, got {value!r}.")
     if meta.choices is not None and value not in meta.choices:
-        hint = did_you_mean(value, meta.choices)
+        hint = did_you_mean(str(value), meta.choices)
         raise UsageError(f"{where} {value}: must be one of {', '.join(meta.choices)}.", hint)
     if isinstance(value, float) and math.isnan(value):
         raise UsageError(f"{where} must be a number, got nan.")
@@ -419,8 +423,8 @@ def plain(value: Any) -> Any:
 def fingerprint(config: CommandConfig, inputs: Mapping[str, str] | None = None) -> str:
     """Returns 8 hex digits that name what a run computes: command, version, configuration and sha256 of the inputs.
 
-    Fields that say how this call behaves (`session`) or that do not change the result (`fingerprint=False`) do not count.
-    An input counts by its content, not by its path.
+    Fields that say how this call behaves (`session`) or that do not change the result (`fingerprint=False`) do not
+    count. An input counts by its content, not by its path.
     """
     from saecli import __version__
 

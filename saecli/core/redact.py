@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+_NAMES = "token|secret|password|api[_-]?key|signature|credential"
 _PATTERNS = [
     (re.compile(r"(?P<keep>\b[a-z][a-z0-9+.-]*://)[^/\s@]+@", re.IGNORECASE), r"\g<keep>***@"),
-    (
-        re.compile(r"(?P<keep>\b[\w-]*(?:token|secret|password|api[_-]?key|signature|credential)[\w-]*=)[^&\s]+", re.IGNORECASE),
-        r"\g<keep>***",
-    ),
+    (re.compile(rf"(?P<keep>\b[\w-]*(?:{_NAMES})[\w-]*=)[^&\s]+", re.IGNORECASE), r"\g<keep>***"),
     (re.compile(r"\bhf_[A-Za-z0-9]{16,}"), "***"),
 ]
 

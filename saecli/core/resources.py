@@ -1,7 +1,7 @@
 """Where the files that ship with the program are: in a wheel, an editable install and a checkout alike.
 
-Three facts carry it: `saecli` and `zoo` always stand side by side; the embedded models lie in `zoo/assets`; the templates
-lie in `saecli/templates` in a wheel and in `templates` beside `saecli` in a checkout (and so in an editable install).
+Three facts carry it: `saecli` and `zoo` always stand side by side; the embedded models lie in `zoo/assets`; the
+templates lie in `saecli/templates` in a wheel and beside `saecli` in a checkout (and so in an editable install).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def resource(*parts: str) -> Path:
     """Returns the path of a shipped file or folder.
 
     Args:
-        parts: `"templates"` or `"assets"`, then names below it: `resource("assets", "othello-mini")`.
+        parts: `"templates"` or `"assets"`, then names below it, which must exist: `resource("assets", "othello-mini")`.
 
     Raises:
         InputError: It is not there: the installation is damaged.
@@ -32,17 +32,14 @@ def resource(*parts: str) -> Path:
     else:
         raise ValueError(f"resource({room!r}): expected 'templates' or 'assets'")
     path = base.joinpath(*rest)
-    if not path.exists():
+    if rest and not path.exists():
         raise InputError(f"{'/'.join(parts)} is missing from this installation.", "Install saecli again.")
     return path
 
 
 def template_names() -> list[str]:
     """Returns the names of the shipped run templates."""
-    try:
-        return sorted(path.stem for path in resource("templates").glob("*.toml"))
-    except InputError:
-        return []
+    return sorted(path.stem for path in resource("templates").glob("*.toml"))
 
 
 def template_path(name: str) -> Path:
@@ -55,7 +52,7 @@ def template_path(name: str) -> Path:
 
 
 def require_own_zoo() -> None:
-    """Raises an `InputError` that names the culprit if another module called `zoo` would be imported instead of ours."""
+    """Raises an `InputError` that names the culprit if another module called `zoo` hides ours."""
     expected = PACKAGE.parent / "zoo"
     spec = find_spec("zoo")
     origin = Path(spec.origin).resolve() if spec is not None and spec.origin else None

@@ -68,8 +68,8 @@ def _json(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if hasattr(value, "tolist"):
-        return _json(value.tolist())
+    if callable(to_list := getattr(value, "tolist", None)):
+        return _json(to_list())
     raise TypeError(f"{type(value).__name__} has no place in a JSON result")
 
 

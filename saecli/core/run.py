@@ -109,7 +109,7 @@ class Run:
         """Opens the output directory of a configuration.
 
         Args:
-            config: The command's configuration; its `out`, `overwrite`, `resume`, `seed` and `threads` count if it has them.
+            config: The command's configuration; its out, overwrite, resume, seed and threads count if present.
             inputs: The inputs known before the engine starts, by configuration field.
             sources: Where each value came from, for the manifest.
             argv: The command line, for the manifest.
@@ -268,7 +268,7 @@ class Run:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """Gives a temporary path; what is written there appears as `name`, whole, when the block ends without an error."""
+        """Gives a temporary path; what is written there appears as `name` when the block ends without an error."""
         path = self.path(name)
         if path.relative_to(self.directory).parts[0] in (WORK, manifest.NAME):
             raise ValueError(f"{name!r} is a name the run keeps for itself")

@@ -13,11 +13,8 @@ def default_threads() -> int:
 
 
 def physical_cores() -> int:
-    """Returns the physical cores this process may use: affinity, hardware threads and a container's quota considered."""
-    if hasattr(os, "sched_getaffinity"):
-        allowed = os.sched_getaffinity(0)
-    else:
-        allowed = set(range(os.cpu_count() or 1))
+    """Returns the physical cores this process may use, by affinity, hardware threads and a container's quota."""
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
     siblings = set()
     for cpu in allowed:
         try:

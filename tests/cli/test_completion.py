@@ -135,7 +135,9 @@ def test_the_tab_key_completes_in_a_terminal(place, shell):
         terminal.expect("--out myfolder/")
 
 
-@pytest.mark.parametrize(("line", "shown"), [("work --color ", "blue +green +red"), ("work --kind mlp_", "mlp_in +mlp_out +mlp_post")])
+@pytest.mark.parametrize(
+    ("line", "shown"), [("work --color ", "blue +green +red"), ("work --kind mlp_", "mlp_in +mlp_out +mlp_post")]
+)
 def test_zsh_lists_choices(place, line, shown):
     argv, setup = shell_session("zsh", place)
     with Terminal(argv, cwd=place, env={"PS1": "READY> ", "HOME": str(place)}) as terminal:

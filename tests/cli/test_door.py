@@ -86,7 +86,8 @@ def test_quiet_prints_the_result_only(work):
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"), [("failure", 1), ("usage", 2), ("input", 3), ("check", 4), ("partial", 5), ("bug", 1), ("disk", 1)]
+    ("kind", "code"),
+    [("failure", 1), ("usage", 2), ("input", 3), ("check", 4), ("partial", 5), ("bug", 1), ("disk", 1)],
 )
 def test_exit_codes_and_one_sentence(work, tmp_path, kind, code):
     outcome = work("--fail", kind, "--tags", "no-checkpoint")
@@ -140,9 +141,6 @@ def test_unknown_commands_are_named_with_the_nearest_known(saecli):
     assert outcome.code == 2
     assert outcome.err == "Error: saecli has no command 'wrok'. Did you mean 'work'?\n"
     assert saecli("deep", "wok", table=TABLE).err == "Error: saecli deep has no command 'wok'. Did you mean 'work'?\n"
-
-
-# -- configuration -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -234,9 +232,6 @@ def test_plan_says_what_would_be_done_and_does_nothing(work, tmp_path):
     work("--steps", "4")
     assert "already holds this run" in work("--plan", "--steps", "4").out
     assert json.loads(work("--plan", "--steps", "4", "--json").out)["state"] == "complete"
-
-
-# -- help ----------------------------------------------------------------------------------------------------------------
 
 
 def test_bare_call_and_help_list_the_table(saecli):

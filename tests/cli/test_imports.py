@@ -36,7 +36,9 @@ def command_helps() -> list[tuple[str, ...]]:
 
 
 def test_all_help_version_and_completion_in_one_go():
-    script = SCRIPT.replace("code = run(json.loads(sys.argv[1]))", "code = max(run(a) for a in json.loads(sys.argv[1]))")
+    script = SCRIPT.replace(
+        "code = run(json.loads(sys.argv[1]))", "code = max(run(a) for a in json.loads(sys.argv[1]))"
+    )
     calls = [("--help",), ("--version",), ("--show-completion", "bash"), (), *command_helps()]
     done = subprocess.run(
         [sys.executable, "-c", script, json.dumps(calls)], capture_output=True, text=True, check=True, timeout=60

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -254,15 +253,16 @@ def test_a_full_disk_is_one_sentence(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-# -- the noun itself -----------------------------------------------------------------------------------------------------
-
-
 def test_files_appear_whole_or_not_at_all(tmp_path):
     run = Run.open(WorkConfig(out=str(tmp_path / "a")))
     run.write_text("x.txt", "old")
-    with pytest.raises(RuntimeError), run.writing("x.txt") as path:
+
+    def half(path: Path) -> None:
         path.write_text("half")
         raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run.write_with("x.txt", half)
     assert (tmp_path / "a/x.txt").read_text() == "old"
     run.finish(RESULT)
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["manifest.json", "result.json", "x.txt"]

@@ -1,0 +1,16 @@
+"""``saecli trace``."""
+
+from saecli.cli.door import Door
+
+DOOR = Door(
+    config="saecli.trace.config:TraceConfig",
+    engine="saecli.trace.engine:run",
+    result="saecli.trace.result:TraceResult",
+    summary="Trace the circuit behind a prediction: which features help or hurt it, and through which others.",
+    examples=[
+        ("saecli trace", "the embedded Othello model, every site, a held-out game"),
+        ("saecli trace --layers 6:9", "its last three residual dictionaries and all between them"),
+        ("saecli trace --game f5d6c3d3c4 --target F4", "your own game and move"),
+        ("saecli trace --layers 7:9 --method ablation", "remove features and watch what changes"),
+    ],
+)
