@@ -1,8 +1,8 @@
 """Fingerprints of tensors: what a suite, a model or a table of labels is bound to.
 
 Version 1: sha256 over the tensors in the order of their names; of each its name, its shape and its bytes, little-endian
-and row by row. Floating-point tensors of up to 32 bits count by their values in fp32, so that a copy stored in fp16
-and read back as fp32 has the fingerprint of what is on the disk.
+and row by row. Floating-point tensors count by their values in fp32 if these are exact, so that weights stored in fp16 and
+read as fp32 or fp64 keep their fingerprint.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 VERSION: Final = "v1"
-_NARROW: Final = (torch.float16, torch.bfloat16)
 
 
 def fingerprint_tensors(tensors: Mapping[str, Tensor]) -> str:
@@ -23,7 +22,9 @@ def fingerprint_tensors(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         value = tensors[name].detach().cpu()
-        value = (value.float() if value.dtype in _NARROW else value).contiguous()
+        if value.is_floating_point() and torch.equal(value.float().to(value.dtype), value):
+            value = value.float()
+        value = value.contiguous()
         header = f"{name}\0{str(value.dtype).removeprefix('torch.')}\0{tuple(value.shape)}\0"
         digest.update(header.encode())
         digest.update(memoryview(value.reshape(-1).view(torch.uint8).numpy()))

@@ -16,7 +16,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -176,7 +176,8 @@ class _Workers:
         self._threads = threads
         self._local = threading.local()
         count = min(threads, tasks)
-        self._pool = ThreadPoolExecutor(count, "sae", torch.set_num_threads, (threads // count,)) if count > 1 else None
+        self._pool = ThreadPoolExecutor(count, "sae", torch.set_num_threads, (threads // count,))
+        self.interrupt: KeyboardInterrupt | None = None
 
     def space(self) -> Workspace:
         """The calling thread's buffers."""
@@ -185,18 +186,22 @@ class _Workers:
         return self._local.space
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Runs the tasks, begun in their order, and waits for all of them."""
-        if self._pool is None:
-            for task in tasks:
-                task()
-            return
-        for future in [self._pool.submit(task) for task in tasks]:
+        """Runs the tasks, begun in their order, and waits for all of them.
+
+        An interrupt meanwhile is kept in ``interrupt``, so that the step ends whole and can be saved.
+        """
+        futures = [self._pool.submit(task) for task in tasks]
+        try:
+            wait(futures)
+        except KeyboardInterrupt as interrupt:
+            self.interrupt = interrupt
+            wait(futures)
+        for future in futures:
             future.result()
 
     def close(self) -> None:
         """Waits for the threads to end."""
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(cancel_futures=True)
         torch.set_num_threads(self._threads)  # what a worker sets is also the default of threads to come
 
 
@@ -253,6 +258,9 @@ class _Training:
             self.place += 1
             if self.place == len(parts):
                 self.block, self.place, parts = self.block + 1, 0, []
+            if workers.interrupt is not None:
+                self.save()
+                raise workers.interrupt
             stopped = stop()
             if stopped or self.tokens >= self.config.tokens:
                 return stopped
@@ -323,13 +331,14 @@ class _Training:
 
     def _suites(self) -> dict[str, Suite]:
         info = self.model.info
+        name = Path(info.name).name  # of a folder given by its path, the last part
         fingerprint = fingerprint_module(self.model.module)
         suites: dict[str, Suite] = {}
         for variant in dict.fromkeys(trainer.config.variant for trainer in self.trainers):
             members = [trainer for trainer in self.trainers if trainer.config.variant == variant]
             header = SuiteInfo(
-                name=f"{info.name}-{variant}" if variant else info.name,
-                model=info.name,
+                name=f"{name}-{variant}" if variant else name,
+                model=name,
                 model_fingerprint=fingerprint,
                 processing=info.processing,
                 context=self._context,

@@ -80,6 +80,9 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     )
 
     log_every: int = option(50, help="Steps per line of metrics.", minimum=1, panel="Measurement")
+    held_out: int = option(
+        200, help="Held-out sequences to measure the suites on at the end; 0 for none.", minimum=0, panel="Measurement"
+    )
     checkpoint_seconds: float = option(
         120.0, help="Wall-clock seconds between checkpoints.", minimum=0.0, fingerprint=False, panel="Measurement"
     )

@@ -1,0 +1,27 @@
+"""Games for the measurement of dictionaries: held-out ones, and training-side ones for means and principal components."""
+
+from __future__ import annotations
+
+from saecli.core.fidelity import Sample
+from saecli.data.games import game_batch, held_out_games
+from saecli.games.othello import Games, random_games
+
+_TRAINING_SIDE_SEED = (1 << 62) - 1
+_BATCH = 64
+
+
+def othello_samples(games: int, *, training_side: bool = False) -> list[Sample]:
+    """Random Othello games with their legal moves as the allowed tokens.
+
+    Args:
+        games: How many.
+        training_side: Games for fitting, other than the held-out ones.
+    """
+    played = random_games(games, _TRAINING_SIDE_SEED) if training_side else held_out_games(games)
+    samples = []
+    for start in range(0, games, _BATCH):
+        part = slice(start, start + _BATCH)
+        batch = game_batch(Games(played.moves[part], played.legal[part]))
+        assert batch.expected_BSV is not None
+        samples.append(Sample(batch.tokens_BS, batch.next_BS, batch.expected_BSV > 0))
+    return samples

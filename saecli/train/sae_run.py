@@ -1,0 +1,149 @@
+"""``saecli train sae``: load the model, train, measure what is stored, write the suites."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from saecli.core.fidelity import SuiteFidelity, measure_suites
+from saecli.core.machine import DTYPES
+from saecli.core.progress import Progress
+from saecli.core.result import Result, field_doc
+from saecli.core.run import Run
+from saecli.core.suite import Suite
+from saecli.formats.suite import rounded, suite_files, with_measurements
+from saecli.train.held_out import othello_samples
+from saecli.train.sae import METRICS, plan_dictionaries, train_sae
+from saecli.train.sae_config import TrainSaeConfig
+
+_FITTING_GAMES = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedDictionary:
+    """One line of the result."""
+
+    suite: str = field_doc("Suite", "Folder of the suite in the run directory.")
+    site: str = field_doc("Site", "Where it reads and writes.")
+    arch: str = field_doc("Architecture", "standard or topk.")
+    latents: int = field_doc("Latents", "Number of features.")
+    l0: float = field_doc("L0", "Active features per token, on average.")
+    variance_explained: float = field_doc("Variance explained", "Pooled over tokens and dimensions, at most 1.")
+    dead_share: float = field_doc("Dead share", "Share of features that no held-out token activates.")
+    ce_recovered: float | None = field_doc("CE recovered", "Against mean ablation; null if not measured.")
+    allowed_kept: float | None = field_doc("Legal kept", "Legal-move rate over the model's own; null if not measured.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSaeResult(Result):
+    """Trained suites in numbers."""
+
+    schema: ClassVar[str] = "saecli.train-sae/1"
+
+    model: str = field_doc("Model", "The model whose activations were learned.")
+    tokens: int = field_doc("Tokens", "Vectors each dictionary has seen.")
+    steps: int = field_doc("Steps", "Steps each dictionary took.")
+    suites: list[str] = field_doc("Suites", "Folders of the suites in the run directory.")
+    dictionaries: list[TrainedDictionary] = field_doc("Dictionaries", "One entry per dictionary.")
+
+    def summary_lines(self) -> list[str]:
+        """One line per suite."""
+        lines = []
+        for suite in self.suites:
+            rows = [row for row in self.dictionaries if row.suite == suite]
+            explained = [row.variance_explained for row in rows]
+            dead = max(row.dead_share for row in rows)
+            lines.append(
+                f"{suite}: {len(rows)} dictionaries of {self.model}, variance explained {min(explained):.3f} to "
+                f"{max(explained):.3f}, dead at most {dead:.1%}"
+            )
+        return lines
+
+    def next_command(self) -> str:
+        """Trace with the first suite."""
+        return f"saecli trace {self.model} --suite {{run}}/{self.suites[0]}"
+
+
+def plan(config: TrainSaeConfig) -> list[str]:
+    """What ``--plan`` prints."""
+    from zoo.load import load_model
+
+    plans = plan_dictionaries(config, load_model(config.model).info)
+    weights = sum(p.dictionary.n_latents * (p.dictionary.d_in + p.dictionary.d_out + 1) for p in plans)
+    widths = {p.dictionary.reads: p.dictionary.d_in for p in plans}
+    megabytes = (12 * weights + 2 * 4 * config.buffer * sum(widths.values())) / 1e6
+    lines = [f"{p.name}: {p.dictionary.arch} {p.dictionary.n_latents} latents, lr {p.lr:.2g}" for p in plans]
+    return [*lines, f"{config.tokens:,} vectors each, about {megabytes:,.0f} MB of buffers and weights"]
+
+
+def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
+    """Train, measure after rounding to ``save_dtype``, write."""
+    from zoo.load import load_model
+
+    model = load_model(config.model, device=config.device)
+    trained = train_sae(config, model, run.work, progress, threads=run.threads)
+    dtype = DTYPES[config.save_dtype]
+    suites = {_folder(variant): rounded(suite, dtype) for variant, suite in trained.suites.items()}
+    run.record(sites={name: [str(site) for site in suite.sites] for name, suite in suites.items()})
+    fidelity: dict[str, SuiteFidelity] = {}
+    if config.held_out:
+        held_out, fitting = othello_samples(config.held_out), othello_samples(_FITTING_GAMES, training_side=True)
+        fidelity = measure_suites(model, suites, held_out, fitting, seed=config.seed, progress=progress)
+        run.write_json("fidelity.json", {name: _plain(dataclasses.asdict(one)) for name, one in fidelity.items()})
+        suites = {name: with_measurements(suite, fidelity[name].measured()) for name, suite in suites.items()}
+    for name, suite in suites.items():
+        for path, data in suite_files(suite, dtype).items():
+            run.write_bytes(f"{name}/{path}", data)
+    run.write_text(METRICS, "".join(json.dumps(record) + "\n" for record in trained.records))
+    last = {(record["suite"], record["site"]): record for record in trained.records if record["step"] == trained.steps}
+    return TrainSaeResult(
+        model=model.info.name,
+        tokens=trained.tokens,
+        steps=trained.steps,
+        suites=list(suites),
+        dictionaries=[
+            row
+            for (variant, name) in zip(trained.suites, suites, strict=True)
+            for row in _rows(name, suites[name], {site: last[variant, str(site)] for site in suites[name]})
+        ],
+    )
+
+
+def _folder(variant: str) -> str:
+    return f"suite-{variant}" if variant else "suite"
+
+
+def _rows(name: str, suite: Suite, last: dict[Any, dict[str, Any]]) -> list[TrainedDictionary]:
+    """The result's lines: measured on held-out data if it was, otherwise the last of training."""
+    rows = []
+    for site, config in suite.configs.items():
+        numbers = suite.info.measured.get(site) or last[site]
+        rows.append(
+            TrainedDictionary(
+                suite=name,
+                site=str(site),
+                arch=config.arch,
+                latents=config.n_latents,
+                l0=numbers["l0"],
+                variance_explained=numbers["variance_explained"],
+                dead_share=numbers["dead_share"],
+                ce_recovered=numbers.get("ce_recovered_mean"),
+                allowed_kept=numbers.get("allowed_kept"),
+            )
+        )
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    """Sites as text and numbers that are not finite as null, for JSON."""
+    if isinstance(value, dict):
+        if value.keys() == {"layer", "kind"}:
+            return f"{value['layer']}.{value['kind']}"
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not (-float("inf") < value < float("inf")):
+        return None
+    return value
