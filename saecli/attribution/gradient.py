@@ -12,7 +12,7 @@ Sources: Marks et al. 2024 (feature circuits); the split-leaf form is ours and e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -74,27 +74,43 @@ def direct_edges(
         All edges into some children, one block per site of their parents; from early to late children, the metric last.
     """
     paths = DirectPaths(clean)
-
-    def blocks(
-        child: Site | None, children: SiteNodes | None, weigh: Callable[[Site, SiteNodes], Tensor]
-    ) -> list[EdgeBlock]:
-        out = []
-        for site in paths.route(child).parents:
-            is_embedding = site == child or site not in clean.dictionaries
-            parents = tokens if is_embedding else nodes.get(site)
-            if parents is not None and len(parents):
-                out.append(EdgeBlock(parents, children, weigh(site, parents), is_embedding))
-        return out
-
     for site in clean.sites:
-        children = nodes.get(site)
-        if children is None or not len(children):
-            continue
-        for part, gradients in paths.pull_back(site, children.position_N, cotangents(clean, children)):
-            chunk = children.take(torch.arange(part.start, part.stop))
-            yield blocks(site, chunk, lambda s, p, c=chunk, g=gradients: _contract(g[s], c.position_N, p))
+        if site in nodes:
+            yield from edges_into(paths, nodes[site], nodes, tokens=tokens)
     direct = paths.pull_back_metric()
-    yield blocks(None, None, lambda s, p: -(direct[s][p.position_N] * p.vector_ND).sum(-1)[None])
+    yield [
+        EdgeBlock(parents, None, -(direct[site][parents.position_N] * parents.vector_ND).sum(-1)[None], is_token)
+        for site, parents, is_token in _parents(paths, None, nodes, tokens)
+    ]
+
+
+def edges_into(
+    paths: DirectPaths, children: SiteNodes, nodes: Mapping[Site, SiteNodes], *, tokens: SiteNodes | None = None
+) -> Iterator[list[EdgeBlock]]:
+    """The part of :func:`direct_edges` that goes into the given children of one site."""
+    parents = _parents(paths, children.site, nodes, tokens)
+    if not parents or not len(children):
+        return
+    passed = cotangents(paths.clean, children)
+    for part, gradients in paths.pull_back(children.site, children.position_N, passed):
+        chunk = children.take(torch.arange(part.start, part.stop))
+        yield [
+            EdgeBlock(found, chunk, _contract(gradients[site], chunk.position_N, found), is_token)
+            for site, found, is_token in parents
+        ]
+
+
+def _parents(
+    paths: DirectPaths, child: Site | None, nodes: Mapping[Site, SiteNodes], tokens: SiteNodes | None
+) -> list[tuple[Site, SiteNodes, bool]]:
+    """Wanted parents of a child's site: where, which nodes, and whether they are the tokens."""
+    out = []
+    for site in paths.route(child).parents:
+        is_embedding = site == child or site not in paths.clean.dictionaries
+        found = tokens if is_embedding else nodes.get(site)
+        if found is not None and len(found):
+            out.append((site, found, is_embedding))
+    return out
 
 
 def _feature_cotangents(
