@@ -10,7 +10,10 @@ _saecli() {
     fi
     for ((i = 1; i < COMP_CWORD; i++)); do
         case "$path|${COMP_WORDS[i]}" in
+            '|trace') path='trace' ;;
+            '|train') path='train' ;;
             '|schema') path='schema' ;;
+            'train|sae') path='train sae' ;;
         esac
     done
     COMPREPLY=()
@@ -30,6 +33,9 @@ _saecli() {
 _saecli_flags() {
     case "$1" in
         '') words='--version --show-completion --help' ;;
+        'trace') words='--suite --game --target --metric --method --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train') words='--help' ;;
+        'train sae') words='--arch --k --latents --l1 --data --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'schema') words='--help' ;;
     esac
 }
@@ -39,8 +45,63 @@ _saecli_values() {
     [[ $1 == *"|" && $cur == -* ]] && return 1
     case "$1" in
         '|--show-completion') words='bash zsh fish' paths='' ;;
-        '|') words='schema' paths='' ;;
-        'schema|') words='' paths='' ;;
+        '|') words='trace train schema' paths='' ;;
+        'trace|--suite') words='othello-mini' paths='files' ;;
+        'trace|--game') words='' paths='' ;;
+        'trace|--target') words='' paths='' ;;
+        'trace|--metric') words='auto over-illegal logit logit-diff ce kl feature' paths='' ;;
+        'trace|--method') words='gradient ablation' paths='' ;;
+        'trace|--positions') words='each all last' paths='' ;;
+        'trace|--keep') words='' paths='' ;;
+        'trace|--top-nodes') words='' paths='' ;;
+        'trace|--node-threshold') words='' paths='' ;;
+        'trace|--top-edges') words='' paths='' ;;
+        'trace|--edge-threshold') words='' paths='' ;;
+        'trace|--pin') words='' paths='' ;;
+        'trace|--labels') words='' paths='' ;;
+        'trace|--layers') words='' paths='' ;;
+        'trace|--kind') words='resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post' paths='' ;;
+        'trace|--device') words='auto cpu cuda mps' paths='' ;;
+        'trace|--dtype') words='auto float32 bfloat16 float16 float64' paths='' ;;
+        'trace|--batch-size') words='' paths='' ;;
+        'trace|--max-memory') words='' paths='' ;;
+        'trace|--seed') words='' paths='' ;;
+        'trace|--threads') words='' paths='' ;;
+        'trace|--out') words='' paths='dirs' ;;
+        'trace|--config') words='' paths='files' ;;
+        'trace|--template') words='' paths='' ;;
+        'trace|') words='othello-mini' paths='files' ;;
+        'train|') words='sae' paths='' ;;
+        'train sae|--arch') words='standard topk' paths='' ;;
+        'train sae|--k') words='' paths='' ;;
+        'train sae|--latents') words='' paths='' ;;
+        'train sae|--l1') words='' paths='' ;;
+        'train sae|--data') words='othello' paths='' ;;
+        'train sae|--tokens') words='' paths='' ;;
+        'train sae|--batch') words='' paths='' ;;
+        'train sae|--buffer') words='' paths='' ;;
+        'train sae|--sequences') words='' paths='' ;;
+        'train sae|--lr') words='' paths='' ;;
+        'train sae|--warmup') words='' paths='' ;;
+        'train sae|--decay') words='' paths='' ;;
+        'train sae|--grad-clip') words='' paths='' ;;
+        'train sae|--dead-after') words='' paths='' ;;
+        'train sae|--aux-k') words='' paths='' ;;
+        'train sae|--aux-coefficient') words='' paths='' ;;
+        'train sae|--device') words='cpu cuda mps' paths='' ;;
+        'train sae|--save-dtype') words='float32 float16 bfloat16' paths='' ;;
+        'train sae|--log-every') words='' paths='' ;;
+        'train sae|--held-out') words='' paths='' ;;
+        'train sae|--checkpoint-seconds') words='' paths='' ;;
+        'train sae|--layers') words='' paths='' ;;
+        'train sae|--kind') words='resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post' paths='' ;;
+        'train sae|--seed') words='' paths='' ;;
+        'train sae|--threads') words='' paths='' ;;
+        'train sae|--out') words='' paths='dirs' ;;
+        'train sae|--config') words='' paths='files' ;;
+        'train sae|--template') words='' paths='' ;;
+        'train sae|') words='othello-mini' paths='files' ;;
+        'schema|') words='trace train' paths='' ;;
         *) return 1 ;;
     esac
 }

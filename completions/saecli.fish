@@ -5,16 +5,95 @@ function __saecli_at --description 'True if the command line has come to this co
     set -l path ''
     for word in (commandline -opc)[2..-1]
         switch "$path|$word"
+            case '|trace'
+                set path 'trace'
+            case '|train'
+                set path 'train'
             case '|schema'
                 set path 'schema'
+            case 'train|sae'
+                set path 'train sae'
         end
     end
     test "$path" = "$argv[1]"
 end
 
+complete -c saecli -n '__saecli_at ""' -f -a trace -d 'Circuit graph of a prediction: what helps or hurts it, and through what.'
+complete -c saecli -n '__saecli_at ""' -f -a train -d 'Train what the other commands need.'
 complete -c saecli -n '__saecli_at ""' -f -a schema -d 'Print the JSON schema of what a command prints with --json.'
 complete -c saecli -n '__saecli_at ""' -l version -d 'Print the version and stop.'
 complete -c saecli -n '__saecli_at ""' -l show-completion -d 'Print the completion script of a shell.' -x -a 'bash zsh fish'
 complete -c saecli -n '__saecli_at ""' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "trace"' -l suite -d 'The model\'s dictionaries; its own suite if not given.' -r -a 'othello-mini' -F
+complete -c saecli -n '__saecli_at "trace"' -l game -d 'Moves of the game, F5D6C3… or token ids; a fixed held-out game if not given.' -x
+complete -c saecli -n '__saecli_at "trace"' -l target -d 'What to explain: a move F5, a pair F5-C3, or a feature 8:331@19; the model\'s top choice if not given.' -x
+complete -c saecli -n '__saecli_at "trace"' -l metric -d 'What effects are measured in; auto fits the model and the target.' -x -a 'auto over-illegal logit logit-diff ce kl feature'
+complete -c saecli -n '__saecli_at "trace"' -l method -d 'First-order effects, or removing features one by one.' -x -a 'gradient ablation'
+complete -c saecli -n '__saecli_at "trace"' -l positions -d 'With ablation: remove a feature at each position by itself, at all at once, or at the last only.' -x -a 'each all last'
+complete -c saecli -n '__saecli_at "trace"' -l keep -d 'Keep, per site, the strongest nodes that carry this share of the absolute effect (0.8 if no other limit on nodes is given).' -x
+complete -c saecli -n '__saecli_at "trace"' -l top-nodes -d 'Keep at most this many nodes per site, by absolute effect.' -x
+complete -c saecli -n '__saecli_at "trace"' -l node-threshold -d 'Keep nodes of at least this absolute effect: 0.05 or 2**-4.' -x
+complete -c saecli -n '__saecli_at "trace"' -l top-edges -d 'Keep, per child, this many most positive and as many most negative edges.' -x
+complete -c saecli -n '__saecli_at "trace"' -l edge-threshold -d 'Keep edges of at least this absolute weight: 0.01 or 2**5.' -x
+complete -c saecli -n '__saecli_at "trace"' -l pin -d 'Keep this feature whatever its effect; with ablation, remove only pinned features of its site. Repeatable.' -x
+complete -c saecli -n '__saecli_at "trace"' -l labels -d 'Feature labels: a file, auto (beside the suite), or none.' -x
+complete -c saecli -n '__saecli_at "trace"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
+complete -c saecli -n '__saecli_at "trace"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post'
+complete -c saecli -n '__saecli_at "trace"' -l device -d 'Where to compute.' -x -a 'auto cpu cuda mps'
+complete -c saecli -n '__saecli_at "trace"' -l dtype -d 'Number type of the model.' -x -a 'auto float32 bfloat16 float16 float64'
+complete -c saecli -n '__saecli_at "trace"' -l batch-size -d 'Items computed together: a number or auto.' -x
+complete -c saecli -n '__saecli_at "trace"' -l max-memory -d 'Memory to stay below, such as 4G.' -x
+complete -c saecli -n '__saecli_at "trace"' -l seed -d 'Seed of everything random.' -x
+complete -c saecli -n '__saecli_at "trace"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
+complete -c saecli -n '__saecli_at "trace"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "trace"' -l overwrite -d 'Replace an earlier run in that directory.'
+complete -c saecli -n '__saecli_at "trace"' -l plan -d 'Say what would be done and stop.'
+complete -c saecli -n '__saecli_at "trace"' -l config -d 'TOML file with values for these flags.' -r -F
+complete -c saecli -n '__saecli_at "trace"' -l template -d 'Named template with values for these flags.' -x
+complete -c saecli -n '__saecli_at "trace"' -l show-config -d 'Print every value and where it comes from, and stop.'
+complete -c saecli -n '__saecli_at "trace"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "trace"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "trace"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "trace"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "trace"' -a 'othello-mini'
+complete -c saecli -n '__saecli_at "train"' -f -a sae -d 'Sparse autoencoders at many sites of a model, in one pass.'
+complete -c saecli -n '__saecli_at "train"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk'
+complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk). Repeatable: each value trains a suite.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads.' -x -a 'othello'
+complete -c saecli -n '__saecli_at "train sae"' -l tokens -d 'Vectors per dictionary in all.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l batch -d 'Vectors per step, nearly.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l buffer -d 'Vectors per site that are mixed with each other.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l sequences -d 'Sequences (games) per forward pass of the model.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l lr -d 'Highest learning rate; if not given, 2e-4 times the root of 2^14 over the latents.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l warmup -d 'Share of the tokens with a rising learning rate.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l decay -d 'Share of the tokens, at the end, in which the learning rate falls to zero.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l grad-clip -d 'Largest gradient norm of a dictionary; 0 for no limit.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l dead-after -d 'Vectors without firing after which a latent is dead.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l aux-k -d 'Dead latents that reconstruct the residual error; half the width if not given.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l aux-coefficient -d 'Weight of the auxiliary loss for dead latents.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
+complete -c saecli -n '__saecli_at "train sae"' -l save-dtype -d 'Number type of the files.' -x -a 'float32 float16 bfloat16'
+complete -c saecli -n '__saecli_at "train sae"' -l log-every -d 'Steps per line of metrics.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequences to measure the suites on at the end; 0 for none.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
+complete -c saecli -n '__saecli_at "train sae"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post'
+complete -c saecli -n '__saecli_at "train sae"' -l seed -d 'Seed of everything random.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "train sae"' -l overwrite -d 'Replace an earlier run in that directory.'
+complete -c saecli -n '__saecli_at "train sae"' -l plan -d 'Say what would be done and stop.'
+complete -c saecli -n '__saecli_at "train sae"' -l config -d 'TOML file with values for these flags.' -r -F
+complete -c saecli -n '__saecli_at "train sae"' -l template -d 'Named template with values for these flags.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l show-config -d 'Print every value and where it comes from, and stop.'
+complete -c saecli -n '__saecli_at "train sae"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "train sae"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "train sae"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "train sae"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "train sae"' -a 'othello-mini'
 complete -c saecli -n '__saecli_at "schema"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "schema"' -f
+complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train'

@@ -14,22 +14,125 @@ _saecli() {
     case $state in
         command)
             commands=(
+                'trace:Circuit graph of a prediction: what helps or hurts it, and through what.'
+                'train:Train what the other commands need.'
                 'schema:Print the JSON schema of what a command prints with --json.'
             )
             _describe command commands
             ;;
         rest)
             case $line[1] in
+                trace) _saecli_trace ;;
+                train) _saecli_train ;;
                 schema) _saecli_schema ;;
             esac
             ;;
     esac
 }
 
+_saecli_trace() {
+    _arguments \
+        '--suite=[The model'\''s dictionaries; its own suite if not given.]:value:{ compadd -- othello-mini; _files }' \
+        '--game=[Moves of the game, F5D6C3… or token ids; a fixed held-out game if not given.]:value: ' \
+        '--target=[What to explain: a move F5, a pair F5-C3, or a feature 8:331@19; the model'\''s top choice if not given.]:value: ' \
+        '--metric=[What effects are measured in; auto fits the model and the target.]:value:(auto over-illegal logit logit-diff ce kl feature)' \
+        '--method=[First-order effects, or removing features one by one.]:value:(gradient ablation)' \
+        '--positions=[With ablation: remove a feature at each position by itself, at all at once, or at the last only.]:value:(each all last)' \
+        '--keep=[Keep, per site, the strongest nodes that carry this share of the absolute effect (0.8 if no other limit on nodes is given).]:value: ' \
+        '--top-nodes=[Keep at most this many nodes per site, by absolute effect.]:value: ' \
+        '--node-threshold=[Keep nodes of at least this absolute effect: 0.05 or 2**-4.]:value: ' \
+        '--top-edges=[Keep, per child, this many most positive and as many most negative edges.]:value: ' \
+        '--edge-threshold=[Keep edges of at least this absolute weight: 0.01 or 2**5.]:value: ' \
+        '*--pin=[Keep this feature whatever its effect; with ablation, remove only pinned features of its site. Repeatable.]:value: ' \
+        '--labels=[Feature labels: a file, auto (beside the suite), or none.]:value: ' \
+        '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
+        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post)' \
+        '--device=[Where to compute.]:value:(auto cpu cuda mps)' \
+        '--dtype=[Number type of the model.]:value:(auto float32 bfloat16 float16 float64)' \
+        '--batch-size=[Items computed together: a number or auto.]:value: ' \
+        '--max-memory=[Memory to stay below, such as 4G.]:value: ' \
+        '--seed=[Seed of everything random.]:value: ' \
+        '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
+        '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
+        '--overwrite[Replace an earlier run in that directory.]' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value: ' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '1:model:{ compadd -- othello-mini; _files }'
+}
+
+_saecli_train() {
+    local line state
+    local -a commands
+    _arguments -C \
+        '--help[Show this message and exit.]' \
+        '1: :->command' \
+        '*:: :->rest'
+    case $state in
+        command)
+            commands=(
+                'sae:Sparse autoencoders at many sites of a model, in one pass.'
+            )
+            _describe command commands
+            ;;
+        rest)
+            case $line[1] in
+                sae) _saecli_train_sae ;;
+            esac
+            ;;
+    esac
+}
+
+_saecli_train_sae() {
+    _arguments \
+        '--arch=[Architecture.]:value:(standard topk)' \
+        '*--k=[Active features per token (topk). Repeatable: each value trains a suite.]:value: ' \
+        '--latents=[Features per dictionary.]:value: ' \
+        '--l1=[Weight of the L1 penalty (standard).]:value: ' \
+        '--data=[What the model reads.]:value:(othello)' \
+        '--tokens=[Vectors per dictionary in all.]:value: ' \
+        '--batch=[Vectors per step, nearly.]:value: ' \
+        '--buffer=[Vectors per site that are mixed with each other.]:value: ' \
+        '--sequences=[Sequences (games) per forward pass of the model.]:value: ' \
+        '--lr=[Highest learning rate; if not given, 2e-4 times the root of 2^14 over the latents.]:value: ' \
+        '--warmup=[Share of the tokens with a rising learning rate.]:value: ' \
+        '--decay=[Share of the tokens, at the end, in which the learning rate falls to zero.]:value: ' \
+        '--grad-clip=[Largest gradient norm of a dictionary; 0 for no limit.]:value: ' \
+        '--dead-after=[Vectors without firing after which a latent is dead.]:value: ' \
+        '--aux-k=[Dead latents that reconstruct the residual error; half the width if not given.]:value: ' \
+        '--aux-coefficient=[Weight of the auxiliary loss for dead latents.]:value: ' \
+        '--device=[Where to train.]:value:(cpu cuda mps)' \
+        '--save-dtype=[Number type of the files.]:value:(float32 float16 bfloat16)' \
+        '--log-every=[Steps per line of metrics.]:value: ' \
+        '--held-out=[Held-out sequences to measure the suites on at the end; 0 for none.]:value: ' \
+        '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
+        '--resume[Insist on continuing: an error if there is no unfinished run.]' \
+        '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
+        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post)' \
+        '--seed=[Seed of everything random.]:value: ' \
+        '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
+        '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
+        '--overwrite[Replace an earlier run in that directory.]' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value: ' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '1:model:{ compadd -- othello-mini; _files }'
+}
+
 _saecli_schema() {
     _arguments \
         '--help[Show this message and exit.]' \
-        '*:command: '
+        '*:command:(trace train)'
 }
 
 if [ "$funcstack[1]" = "_saecli" ]; then

@@ -37,6 +37,13 @@ class Lazy:
 
 
 COMMANDS: dict[str, Lazy] = {
+    "trace": Lazy("Circuit graph of a prediction: what helps or hurts it, and through what.", "saecli.cli.trace"),
+    "train": Lazy(
+        "Train what the other commands need.",
+        below={
+            "sae": Lazy("Sparse autoencoders at many sites of a model, in one pass.", "saecli.cli.train_sae"),
+        },
+    ),
     "schema": Lazy("Print the JSON schema of what a command prints with --json.", "saecli.cli.schema"),
 }
 """The commands that work. A module holds `DOOR` (a `saecli.cli.door.Door`) or `click_command(name)`."""

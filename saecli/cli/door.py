@@ -99,7 +99,8 @@ def typer_parameter(item: ConfigField) -> inspect.Parameter:
     if item.optional:
         annotation = annotation | None
     default = list(item.default) if item.many else item.default
-    metavar = meta.metavar or (_joined(meta.choices) if _choices_fit(meta.choices) else _PLACEHOLDERS.get(item.base))
+    placeholder = "NAME" if meta.choices else _PLACEHOLDERS.get(item.base)
+    metavar = meta.metavar or (_joined(meta.choices) if _choices_fit(meta.choices) else placeholder)
     if meta.positional:
         info: Any = typer.Argument(help=meta.help, metavar=meta.metavar or item.name.upper())
     else:

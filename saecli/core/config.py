@@ -249,7 +249,11 @@ class SitesMixin(CommandConfig):
         ":", help="Layers as a Python slice of the site labels, such as 6:9.", metavar="SLICE", panel="Sites"
     )
     kind: tuple[str, ...] = option(
-        (), help="Site kinds to use; all the suite has if not given. Repeatable.", complete="kinds", panel="Sites"
+        (),
+        help="Site kinds to use; all the suite has if not given. Repeatable.",
+        metavar="KIND",
+        complete="kinds",
+        panel="Sites",
     )
 
 

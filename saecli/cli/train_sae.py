@@ -1,0 +1,16 @@
+"""`saecli train sae`."""
+
+from saecli.cli.door import Door
+
+DOOR = Door(
+    config="saecli.train.sae_config:TrainSaeConfig",
+    engine="saecli.train.sae_run:run",
+    result="saecli.train.sae_run:TrainSaeResult",
+    summary="Train sparse autoencoders at many sites of a model in one pass.",
+    examples=[
+        ("saecli train sae --k 32 --latents 1024", "every residual site of the embedded model"),
+        ("saecli train sae --layers 6:9 --k 16 --k 32", "three sites, two suites"),
+        ("saecli train sae ./my-model --kind mlp_out --plan", "your own model: what would be trained"),
+        ("saecli train sae --template othello-mini", "the recipe of the embedded dictionaries"),
+    ],
+)
