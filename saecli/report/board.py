@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from saecli.report.palette import INK, PAPER
+from saecli.report.palette import HELPS, INK, PAPER
 from saecli.report.shapes import Disc, Rectangle, Shape, Text
 
-_FELT, _GRID, _PLAYED, _AIM = "#eef2ee", "#cdd6cf", "#bccabf", "#f2c94c"
-BOARD_COLOURS: Final = "Boards: A1 is the top left square; the dot marks the move just played, the ring the target."
+_FELT, _GRID, _PLAYED = "#eef2ee", "#cdd6cf", "#bccabf"
+BOARD_COLOURS: Final = (
+    "Boards: A1 is the top left square; the dot marks the move just played, the blue square the target."
+)
 _SQUARE: Final = re.compile(r"\b([A-Ha-h])([1-8])\b")
 
 
@@ -47,4 +49,4 @@ def board_shapes(
             yield Disc(x, y, cell * 0.13, PAPER if piece == "x" else INK)
     if target is not None:
         x, y = left + target % 8 * cell, top + target // 8 * cell
-        yield Rectangle(x + 0.5, y + 0.5, cell - 1, cell - 1, 1.5, _AIM, INK, 1.4)
+        yield Rectangle(x, y, cell, cell, 1, _FELT, HELPS, 2.2)

@@ -24,16 +24,18 @@ from saecli.report.sizes import (
     FOLD_WIDTH,
     LABEL_SIZE,
     LANE_GAP,
+    PAGE_WIDEST,
     PAGE_WIDTH,
 )
 
 Position = int | None
 """A token position; None stands for every position, and its column is the last."""
 
-# How many boxes of a lane count when steps are compared; how many a node without effect weighs against all the effect.
-_LEVELS: Final = 4
+# What all nodes weigh by merely being there, against all the effect.
 _PRESENCE: Final = 0.05
 _CANDIDATES: Final = 64
+_MANY_NODES: Final = 200
+_WIDTH_PER_NODE: Final = 0.5
 
 
 class Page:
@@ -43,6 +45,7 @@ class Page:
         graph: The graph.
         cells: (row, position) → indices of nodes, strongest first.
         smallest: Least width of an open column.
+        levels: How many boxes a cell is expected to stack.
 
     Attributes:
         lanes: Open positions and how many boxes stand side by side there.
@@ -50,9 +53,11 @@ class Page:
     """
 
     def __init__(
-        self, graph: FeatureGraph, cells: Mapping[tuple[int, Position], Sequence[int]], smallest: float
+        self, graph: FeatureGraph, cells: Mapping[tuple[int, Position], Sequence[int]], smallest: float, levels: int
     ) -> None:
         self._smallest = smallest
+        self._levels = levels
+        self._room = min(PAGE_WIDEST, PAGE_WIDTH + _WIDTH_PER_NODE * max(0, len(graph.nodes) - _MANY_NODES))
         self._positions = _all_positions(graph, {position for _, position in cells})
         self._wanted = _wanted_width(graph)
         self.box_width = min(self._wanted, BOX_TIGHT)
@@ -77,7 +82,7 @@ class Page:
         while self._flatten():
             pass
         if boxes := sum(self.lanes.values()):
-            spare = (PAGE_WIDTH - self._width(self.lanes)) / boxes
+            spare = (self._room - self._width(self.lanes)) / boxes
             self.box_width = min(self._wanted, self.box_width + max(spare, 0.0))
 
     def columns(self) -> list[tuple[tuple[Position, ...], bool]]:
@@ -92,7 +97,7 @@ class Page:
             step = {**self.lanes, position: self.lanes.get(position, 0) + 1}
             gain = self._visible(position, step[position]) - self._visible(position, step[position] - 1)
             width = self._width(step)
-            if gain <= 0 or (width > PAGE_WIDTH and self.lanes):
+            if gain <= 0 or (width > self._room and self.lanes):
                 continue
             worth = gain / max(width - now, 1.0)
             if best is None or worth > best[0]:
@@ -108,13 +113,13 @@ class Page:
         stacks = [(math.ceil(self._fullest[position] / lanes), position) for position, lanes in self.lanes.items()]
         for height, position in sorted(stacks, key=lambda s: (-s[0], s[1] is None, s[1])):
             step = {**self.lanes, position: self.lanes[position] + 1}
-            if height > few and self._width(step) <= PAGE_WIDTH:
+            if height > few and self._width(step) <= self._room:
                 self.lanes = step
                 return True
         return False
 
     def _visible(self, position: Position, lanes: int) -> float:
-        room = lanes * _LEVELS
+        room = lanes * self._levels
         return sum(sums[min(room, len(sums) - 1)] for sums in self._sums[position])
 
     def _width(self, lanes: Mapping[Position, int]) -> float:
@@ -142,4 +147,4 @@ def _columns(positions: list[Position], lanes: Mapping[Position, int]) -> list[t
 def _wanted_width(graph: FeatureGraph) -> float:
     """Width of a box that leaves 19 of 20 labels whole, within reason."""
     widths = sorted(text_width(box_text(graph, i), LABEL_SIZE) + BOX_PADDING for i in range(len(graph.nodes)))
-    return min(max(widths[int(0.95 * (len(widths) - 1))], BOX_NARROW), BOX_WIDE) if widths else BOX_NARROW
+    return min(max(widths[math.ceil(0.95 * (len(widths) - 1))], BOX_NARROW), BOX_WIDE) if widths else BOX_NARROW

@@ -104,7 +104,9 @@ def plan_grid(graph: FeatureGraph, smallest_column: float = 0.0) -> Grid:
     for nodes in cells.values():
         nodes.sort(key=lambda i: (-abs(graph.nodes[i].effect), i))
 
-    page = Page(graph, cells, smallest_column)
+    each = PAGE_HEIGHT / max(len(labels), 1) - ROW_GAP
+    expected = min(max(round(each / (BOX_HEIGHT + LEVEL_GAP)), _MIN_LEVELS), _MAX_LEVELS)
+    page = Page(graph, cells, smallest_column, expected)
     page.share_out()
     columns = page.columns()
     lanes = [1 if folded else page.lanes[positions[0]] for positions, folded in columns]

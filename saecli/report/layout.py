@@ -100,12 +100,12 @@ class Curve:
 
     Attributes:
         edge: Index of the edge in the graph.
-        points: Start; end of the first straight piece; two control points and the end of the bend; end. Straight
-            pieces may be empty.
+        points: Start, then any number of straight pieces (one point) each followed by a bend (two control points and
+            its end), then the end of a last straight piece. Straight pieces may be empty.
     """
 
     edge: int
-    points: tuple[Point, Point, Point, Point, Point, Point]
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True)

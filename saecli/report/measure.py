@@ -68,7 +68,7 @@ def fit(text: str, size: float, width: float, bold: bool = False) -> str:
     for count, character in enumerate(text):
         used += text_width(character, size, bold)
         if used > room:
-            return text[:count].rstrip() + "…"
+            return text[:count].rstrip(" .,:") + "…"
     return text
 
 

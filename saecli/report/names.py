@@ -11,7 +11,7 @@ def box_text(graph: FeatureGraph, index: int) -> str:
     node = graph.nodes[index]
     address = node.address
     if address.kind == "target":
-        return f"{visible(graph.metric.target)}  {number_text(graph.metric.value, signed=True)}"
+        return f"{visible(graph.metric.target)}\N{EN SPACE}{number_text(graph.metric.value, signed=True)}"
     if node.label.strip():
         return visible(node.label.strip())
     if address.kind == "token":

@@ -70,7 +70,7 @@ def _rows(layout: Layout) -> Iterator[Shape]:
             yield Rectangle(
                 layout.left - 4,
                 row.top - 7,
-                layout.width - layout.left + 4,
+                layout.width - layout.left + 12,
                 row.bottom - row.top + 14,
                 6,
                 palette.QUIET,
@@ -184,12 +184,12 @@ def _header(graph: FeatureGraph, layout: Layout, width: float) -> tuple[tuple[Sh
     x = 0.0
     y += _LEGEND * 1.7
     for entry in captions.legend(graph):
-        mark, used = _mark(entry.mark, y)
+        mark, used = legend_mark(entry.mark, y)
         text = fit(entry.text, _LEGEND, width - used - 8)
         needed = used + 8 + text_width(text, _LEGEND)
         if x and x + needed > width:
             x, y = 0.0, y + _LEGEND * 1.75
-            mark, used = _mark(entry.mark, y)
+            mark, used = legend_mark(entry.mark, y)
         shapes.append(Group("mark", tuple(mark), shift=(x, 0.0)))
         shapes.append(Text(x + used + 8, y, text, _LEGEND, palette.INK))
         x += needed + 26
@@ -200,7 +200,7 @@ def _header(graph: FeatureGraph, layout: Layout, width: float) -> tuple[tuple[Sh
     return tuple(shapes), y + 26
 
 
-def _mark(mark: captions.Mark, y: float) -> tuple[list[Shape], float]:
+def legend_mark(mark: captions.Mark, y: float) -> tuple[list[Shape], float]:
     """A legend's mark standing on the line ``y``, and its width."""
     top = y - 10.5
     if mark in ("helps", "hurts"):

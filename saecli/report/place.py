@@ -23,6 +23,7 @@ from saecli.report.sizes import (
     LABEL_SIZE,
     LANE_GAP,
     LEVEL_GAP,
+    NO_HEAD,
     NOTE_SIZE,
     ROW_GAP,
     ROW_SIZE,
@@ -45,10 +46,10 @@ def lay_out(graph: FeatureGraph) -> Layout:
     left = _label_width(grid)
     columns, width = _place_columns(graph, grid, left, BOARD_SIDE if has_boards else 0.0)
     chosen = _choose_edges(graph, grid)
-    rows, height = _place_rows(graph, grid, chosen)
+    rows, height = _place_rows(graph, grid, chosen, HEAD_HEIGHT if any(c.head for c in columns) else NO_HEAD)
     order = _order_cells(graph, grid, columns, rows, chosen)
     boxes = _place_boxes(graph, grid, columns, rows, order)
-    curves = route(graph, chosen, boxes, rows)
+    curves = route(graph, chosen, boxes, rows, columns)
     return Layout(width, height, left, rows, columns, boxes, curves)
 
 
@@ -113,7 +114,7 @@ def _choose_edges(graph: FeatureGraph, grid: Grid) -> list[int]:
     return sorted(between, key=lambda i: (-abs(graph.edges[i].weight), i))[:MAX_CURVES]
 
 
-def _place_rows(graph: FeatureGraph, grid: Grid, chosen: list[int]) -> tuple[tuple[Row, ...], float]:
+def _place_rows(graph: FeatureGraph, grid: Grid, chosen: list[int], head: float) -> tuple[tuple[Row, ...], float]:
     """Bands from top to bottom of the page; the channel under a row grows with the edges that cross it sideways."""
     row_of = {graph.nodes[i].address: row for (row, _), nodes in grid.shown.items() for i in nodes}
     sideways: defaultdict[int, int] = defaultdict(int)
@@ -122,7 +123,7 @@ def _place_rows(graph: FeatureGraph, grid: Grid, chosen: list[int]) -> tuple[tup
         if edge.source.position != edge.target.position:
             sideways[row_of[edge.target]] += 1
     placed: list[Row] = []
-    y = HEAD_HEIGHT + 14.0
+    y = head
     crowded = len(grid.rows) > 16
     for number in range(len(grid.rows) - 1, -1, -1):
         plan = grid.rows[number]
@@ -135,15 +136,23 @@ def _place_rows(graph: FeatureGraph, grid: Grid, chosen: list[int]) -> tuple[tup
     return tuple(reversed(placed)), height
 
 
-def _slots(count: int, lanes: int) -> list[tuple[float, int]]:
-    """Places of ``count`` boxes in a cell as (lane, level), in balanced centred levels from the top."""
+def _slots(count: int, lanes: int) -> list[tuple[int, int]]:
+    """Places of ``count`` boxes in a cell as (lane, level), in balanced levels from the top.
+
+    Levels keep to whole lanes, so that the corridors between lanes run through all rows.
+    """
     levels = math.ceil(count / lanes)
-    slots: list[tuple[float, int]] = []
+    slots: list[tuple[int, int]] = []
     for level in range(levels):
         here = count // levels + (level < count % levels)
-        start = (lanes - here) / 2
+        start = (lanes - here) // 2
         slots.extend((start + i, level) for i in range(here))
     return slots
+
+
+def _lane_middle(column: Column, lanes: int, lane: int, pitch: float, row: Row) -> float:
+    """Centre of a lane; the target stands in the middle of its column, for nothing passes by it."""
+    return column.middle if row.kind == "target" else column.middle + (lane - (lanes - 1) / 2) * pitch
 
 
 def _order_cells(
@@ -152,7 +161,7 @@ def _order_cells(
     columns: tuple[Column, ...],
     rows: tuple[Row, ...],
     chosen: list[int],
-) -> dict[tuple[int, int], list[tuple[float, int]]]:
+) -> dict[tuple[int, int], list[tuple[int, int]]]:
     """The slot of every drawn node, aligned with ``grid.shown``, by sweeps of the weighted barycentre."""
     pitch = grid.box_width + LANE_GAP
     at = {graph.nodes[i].address: i for nodes in grid.shown.values() for i in nodes}
@@ -163,23 +172,22 @@ def _order_cells(
         neighbours[source].append((target, abs(edge.weight)))
         neighbours[target].append((source, abs(edge.weight)))
     x: dict[int, float] = {}
-    placed: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    placed: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     def arrange(key: tuple[int, int], ranked: list[int]) -> None:
         column = grid.columns[key[1]]
         slots = _slots(len(ranked) + bool(grid.hidden.get(key)), column.lanes)[: len(ranked)]
         # Lanes from left to right take the nodes in the order of the sweep; within a lane the strongest is on top.
         by_lane = sorted(slots)
-        given: dict[int, tuple[float, int]] = {}
+        given: dict[int, tuple[int, int]] = {}
         for lane in sorted({lane for lane, _ in slots}):
             here = [slot for slot in by_lane if slot[0] == lane]
             members, ranked = ranked[: len(here)], ranked[len(here) :]
             members = sorted(members, key=grid.shown[key].index)
             given.update(zip(members, here, strict=True))
         placed[key] = [given[i] for i in grid.shown[key]]
-        middle = columns[key[1]].middle
         for i, (lane, _) in given.items():
-            x[i] = middle + (lane - (column.lanes - 1) / 2) * pitch
+            x[i] = _lane_middle(columns[key[1]], column.lanes, lane, pitch, rows[key[0]])
 
     for key, nodes in grid.shown.items():
         arrange(key, list(nodes))
@@ -200,7 +208,7 @@ def _place_boxes(
     grid: Grid,
     columns: tuple[Column, ...],
     rows: tuple[Row, ...],
-    order: dict[tuple[int, int], list[tuple[float, int]]],
+    order: dict[tuple[int, int], list[tuple[int, int]]],
 ) -> tuple[Box, ...]:
     boxes: list[Box] = []
     pitch = grid.box_width + LANE_GAP
@@ -214,9 +222,8 @@ def _place_boxes(
         used = levels * (tall + LEVEL_GAP) - LEVEL_GAP
         top = (band.top + band.bottom - used) / 2
         slots = [*order.get(key, []), *_slots(count, lanes)[len(nodes) :]]
-        width = FOLD_WIDTH if column.folded else grid.box_width
         for place, (lane, level) in enumerate(slots):
-            middle = column.middle + (lane - (lanes - 1) / 2) * pitch
+            middle = _lane_middle(column, lanes, lane, pitch, band)
             chip = place == len(nodes)
             text = f"+{len(hidden):,}" + ("" if column.folded else " more") if chip else box_text(graph, nodes[place])
             width = FOLD_WIDTH if column.folded else grid.box_width

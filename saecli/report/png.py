@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.path import Path
 
 _SCALE: Final = 2.0
-_MOST_PIXELS: Final = 9e6
+_MOST_PIXELS: Final = 6e6
+# zlib's level: higher ones take most of the time of a picture and save little.
+_COMPRESSION: Final = 3
 # A quarter circle as a cubic curve: distance of the control points in radii.
 _ROUND: Final = 0.5522847498
 
@@ -37,7 +39,7 @@ def to_png(graph: FeatureGraph, layout: Layout | None = None, scale: float | Non
     scale = scale or min(_SCALE, (_MOST_PIXELS / (picture.width * picture.height)) ** 0.5)
     # The reader's own matplotlib settings must not change the picture.
     with warnings.catch_warnings(), matplotlib.rc_context():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # A character that the font lacks is drawn as a box.
         matplotlib.rcdefaults()
         return _Canvas(picture, scale).draw()
 
@@ -64,15 +66,11 @@ class _Canvas:
         self._fill(_rectangle(0, 0, self.width, self.height, 0), "#ffffff")
         for shape in self.picture.shapes:
             self._draw(shape, 0.0, 0.0)
-        image = Image.fromarray(self._pixels())
+        size = (self.width, self.height)
+        image = Image.frombuffer("RGBA", size, bytes(self.renderer.buffer_rgba()), "raw", "RGBA", 0, 1).convert("RGB")
         out = io.BytesIO()
-        image.save(out, format="png", compress_level=6)
+        image.save(out, format="png", compress_level=_COMPRESSION)
         return out.getvalue()
-
-    def _pixels(self) -> Any:
-        import numpy as np
-
-        return np.ascontiguousarray(np.asarray(self.renderer.buffer_rgba())[:, :, :3])
 
     def _draw(self, shape: Shape, dx: float, dy: float) -> None:
         scale = self.scale
@@ -109,7 +107,8 @@ class _Canvas:
         from matplotlib.path import Path
 
         points = [((x + dx) * self.scale, (y + dy) * self.scale) for x, y in shape.points]
-        codes = [Path.MOVETO, Path.LINETO, Path.CURVE4, Path.CURVE4, Path.CURVE4, Path.LINETO]
+        pieces = (len(points) - 2) // 4
+        codes = [Path.MOVETO, *[Path.LINETO, *[Path.CURVE4] * 3] * pieces, Path.LINETO]
         context = self.renderer.new_gc()
         context.set_linewidth(shape.width * self.scale)
         context.set_capstyle("butt")

@@ -37,9 +37,9 @@ class Disc:
 
 @dataclass(frozen=True)
 class Curved:
-    """An edge: straight, bent, straight (see :class:`saecli.report.layout.Curve`)."""
+    """A line of straight pieces and bends (see :class:`saecli.report.layout.Curve`)."""
 
-    points: tuple[Point, Point, Point, Point, Point, Point]
+    points: tuple[Point, ...]
     colour: str
     width: float
     opacity: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
@@ -85,6 +85,7 @@ def _stroke(colour: str | None, width: float) -> str:
     return f' stroke="{colour}" stroke-width="{short(width)}"' if colour else ""
 
 
-def _path(points: tuple[Point, Point, Point, Point, Point, Point]) -> str:
-    start, turn, out, back, arrive, end = (f"{short(x)} {short(y)}" for x, y in points)
-    return f"M{start}L{turn}C{out} {back} {arrive}L{end}"
+def _path(points: Sequence[Point]) -> str:
+    start, *middle, end = (f"{short(x)} {short(y)}" for x, y in points)
+    pieces = (f"L{turn}C{out} {back} {arrive}" for turn, out, back, arrive in zip(*[iter(middle)] * 4, strict=True))
+    return f"M{start}{''.join(pieces)}L{end}"

@@ -1,0 +1,123 @@
+"""A graph as one HTML file that works without a network: the picture to pan and zoom, a search, a panel per node."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from saecli.core.address import site_label
+from saecli.core.graph import FeatureGraph
+from saecli.core.resources import resource
+from saecli.report import captions
+from saecli.report.board import BOARD_COLOURS, squares_in
+from saecli.report.layout import Layout
+from saecli.report.measure import number_text, visible
+from saecli.report.names import box_text
+from saecli.report.picture import body, legend_mark
+from saecli.report.place import lay_out
+from saecli.report.svg import render, short
+
+_DIGITS = 7
+
+
+def to_html(graph: FeatureGraph, layout: Layout | None = None) -> str:
+    """Draw a graph as a complete HTML page; the same graph gives the same text.
+
+    The page runs only its own script and styles (their hashes stand in its content security policy), loads nothing, and
+    keeps what is chosen in its address: ``#node=7:331@42&edges=30&nodes=10&q=F5``.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    layout = layout or lay_out(graph)
+    folder = resource("templates", "report")
+    style, script = ((folder / f"circuit.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    shapes, height = body(graph, layout)
+    footnotes = captions.footnotes(graph)
+    if any(position.board for position in graph.positions):
+        footnotes.append(BOARD_COLOURS)
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("circuit.html.j2").render(
+        title=captions.headline(graph),
+        subtitles=captions.subtitles(graph, layout),
+        legend=[_entry(entry) for entry in captions.legend(graph)],
+        scale_note=captions.scale_note(graph),
+        footnotes=footnotes,
+        width=short(layout.width + 12),
+        height=short(height),
+        picture=Markup(render(shapes)),  # noqa: S704 - every text in it is escaped by svg.render
+        data=Markup(_script_json(page_data(graph, layout))),  # noqa: S704 - escaped by _script_json
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def page_data(graph: FeatureGraph, layout: Layout) -> dict[str, Any]:
+    """What the page's script reads: every node and edge of the graph, drawn or not."""
+    place = {node.address: index for index, node in enumerate(graph.nodes)}
+    targets = squares_in(graph.metric.target)
+    return {
+        "metric": f"{visible(graph.metric.target)} · {visible(graph.metric.name)} {number_text(graph.metric.value)}",
+        "direction": graph.metric.direction,
+        "meaning": graph.edge_meaning,
+        "largest": captions.strongest_effect(graph),
+        "widest": captions.strongest_weight(graph),
+        "target": targets[0] if targets else None,
+        "last": max((i for i, position in enumerate(graph.positions) if position.board), default=-1),
+        "positions": [
+            {
+                "text": visible(position.text),
+                "note": visible(position.note),
+                "board": position.board,
+                "square": next(iter(squares_in(position.text)), None),
+            }
+            for position in graph.positions
+        ],
+        "nodes": [
+            {
+                "id": graph.id_of(node.address),
+                "name": box_text(graph, index),
+                "label": visible(node.label.strip()),
+                "kind": node.address.kind,
+                "site": "" if node.address.site is None else site_label(node.address.site, graph.residual),
+                "position": node.address.position,
+                "effect": _rounded(node.effect),
+                "activation": None if node.activation is None else _rounded(node.activation),
+            }
+            for index, node in enumerate(graph.nodes)
+        ],
+        # Positions in this list are the numbers of the drawn edges, so an edge to nowhere keeps its place.
+        "edges": [
+            [place.get(edge.source, -1), place.get(edge.target, -1), _rounded(edge.weight)] for edge in graph.edges
+        ],
+        "chips": [
+            {"key": f"c{number}", "nodes": list(box.hidden)}
+            for number, box in enumerate(layout.boxes)
+            if box.node is None
+        ],
+    }
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def _entry(entry: captions.LegendEntry) -> dict[str, Any]:
+    from markupsafe import Markup
+
+    shapes, width = legend_mark(entry.mark, 12.5)
+    return {"mark": Markup(render(shapes)), "width": short(width + 2), "text": entry.text}  # noqa: S704
+
+
+def _script_json(data: Any) -> str:
+    """JSON that no HTML parser can mistake for markup."""
+    text = json.dumps(data, separators=(",", ":"), sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,79 @@
+"""A graph as two CSV tables, one row per node and one per edge.
+
+Numbers are written in full, so that they read back to the same bits. Texts that a spreadsheet would take for a formula
+get an apostrophe in front.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from saecli.core.address import site_label
+from saecli.core.graph import FeatureGraph
+from saecli.report.captions import edge_role, verdict
+
+NODE_COLUMNS: Final = (
+    "id", "kind", "site", "layer", "position", "token", "index", "activation", "effect", "helps", "label",
+)  # fmt: skip
+EDGE_COLUMNS: Final = ("source", "target", "weight", "helps")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_HELPS: Final = {"helps": "true", "hurts": "false", "": ""}
+
+
+def nodes_csv(graph: FeatureGraph) -> bytes:
+    """The nodes in the graph's order.
+
+    ``layer`` is the number in the site's label; ``index`` a feature or token id; ``helps`` is ``true``, ``false`` or,
+    for an effect of zero, empty.
+    """
+    rows: list[Sequence[str]] = []
+    for node in graph.nodes:
+        address = node.address
+        site = "" if address.site is None else site_label(address.site, graph.residual)
+        position = address.position
+        known = position is not None and position < len(graph.positions)
+        rows.append(
+            (
+                _text(graph.id_of(address)),
+                address.kind,
+                site,
+                site.partition(".")[0],
+                "" if position is None else str(position),
+                _text(graph.positions[position].text) if known and position is not None else "",
+                "" if address.index is None else str(address.index),
+                "" if node.activation is None else repr(float(node.activation)),
+                repr(float(node.effect)),
+                _HELPS[verdict(graph, node.effect)],
+                _text(node.label),
+            )
+        )
+    return _table(NODE_COLUMNS, rows)
+
+
+def edges_csv(graph: FeatureGraph) -> bytes:
+    """The edges in the graph's order; ``helps`` is empty where weights change activations, not the metric."""
+    rows = (
+        (
+            _text(graph.id_of(edge.source)),
+            _text(graph.id_of(edge.target)),
+            repr(float(edge.weight)),
+            _HELPS.get(edge_role(graph, edge.weight), ""),
+        )
+        for edge in graph.edges
+    )
+    return _table(EDGE_COLUMNS, rows)
+
+
+def _text(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue().encode("utf-8", "backslashreplace")
