@@ -20,7 +20,9 @@ from saecli.core.errors import InputError, UsageError, did_you_mean
 from saecli.core.hooks import ThinModel
 from saecli.core.model import HookedModel
 from saecli.core.resources import resource
+from saecli.core.suite import Suite
 from saecli.formats.hf_gpt2 import load_gpt, read_extras
+from saecli.formats.suite import is_suite, read_suite
 from zoo.index import INDEX
 
 _TRANSFORMERS: Final = {
@@ -69,6 +71,31 @@ def load_model(
 
         return folded(model)
     return model
+
+
+def load_suite(
+    name_or_path: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> Suite:
+    """Load the suite of a model of the zoo, or one from a folder; its dictionaries are read when first asked for.
+
+    Args:
+        name_or_path: A name of the zoo (``othello-mini``), a suite's folder, or a folder with a suite in ``suite/``.
+        device: Where the dictionaries go.
+        dtype: Number type of the weights in memory.
+
+    Raises:
+        UsageError: Neither a zoo name nor a folder with a suite.
+        InputError: The suite is damaged.
+    """
+    entry = INDEX.get(name_or_path)
+    if entry is not None and entry.asset:
+        folder = resource("assets", entry.asset, "suite")
+    else:
+        folder = Path(name_or_path)
+        folder = folder if is_suite(folder) else folder / "suite"
+    if not is_suite(folder):
+        raise UsageError(f"{name_or_path!r} has no suite of dictionaries.", "Name one with --suite FOLDER.")
+    return read_suite(folder, name=name_or_path, device=device, dtype=dtype)
 
 
 def locate_model(name_or_path: str) -> Path:

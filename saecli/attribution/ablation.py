@@ -22,10 +22,15 @@ from saecli.core.site import Site
 
 Where = Literal["each", "all", "last"]
 
+GATHER_COST = 8
+"""Gathering a column of the encoder was measured to cost as much as multiplying by about this many."""
+
 
 @dataclass(frozen=True)
 class Removal:
     """What is removed from one site: N removals, each of one feature at one position or at all of them.
+
+    Removals are in the order of the first position they change, so that a batch shares what comes before it.
 
     Attributes:
         nodes: The active features concerned, M of them.
@@ -54,7 +59,7 @@ class Removal:
         return first_N.scatter_reduce(0, self.removal_M, self.nodes.position_N, "amin")
 
     def vectors(self, part: slice, length: int) -> Tensor:
-        """What the removals of a slice subtract from the site: [n, S, d]."""
+        """What the removals of a slice subtract from the site at each of ``length`` positions: [n, S, d]."""
         member_M = (self.removal_M >= part.start) & (self.removal_M < part.stop)
         nodes = self.nodes.take(member_M)
         out_NSD = nodes.vector_ND.new_zeros(part.stop - part.start, length, nodes.vector_ND.shape[-1])
@@ -90,12 +95,15 @@ def removals(nodes: SiteNodes, where: Where, length: int) -> Removal:
         length: Number of positions of the prompt.
     """
     nodes = nodes.features
-    if where == "all":
-        index_N, removal_M = nodes.index_N.unique(return_inverse=True)
-        return Removal(nodes, removal_M, index_N, torch.full_like(index_N, -1))
     if where == "last":
         nodes = nodes.take(nodes.position_N == length - 1)
-    return Removal(nodes, torch.arange(len(nodes), device=nodes.index_N.device), nodes.index_N, nodes.position_N)
+    nodes = nodes.take(nodes.position_N.argsort(stable=True))
+    if where != "all":
+        return Removal(nodes, torch.arange(len(nodes), device=nodes.index_N.device), nodes.index_N, nodes.position_N)
+    index_N, removal_M = nodes.index_N.unique(return_inverse=True)
+    removal = Removal(nodes, removal_M, index_N, torch.full_like(index_N, -1))
+    order = removal.first_position_N.argsort(stable=True)
+    return Removal(nodes, order.argsort()[removal_M], index_N[order], removal.position_N)
 
 
 class Ablation:
@@ -134,25 +142,30 @@ class Ablation:
         sites = self.watched(removal.site)
         if not sites:
             return
-        length = len(self.clean.tokens_S)
-        positions_S = torch.arange(length, device=removal.index_N.device)
         first_N = removal.first_position_N
         for part in self._parts(removal):
-            can_change_NS = positions_S >= first_N[part, None]
-            start, stream_NSD = self._edited_stream(removal, part)
-            for site, value_NSD in self._walk(start, stream_NSD, sites[-1]):
+            begin = int(first_N[part.start])
+            positions = torch.arange(begin, len(self.clean.tokens_S), device=first_N.device)
+            can_change = positions >= first_N[part, None]
+            start, stream = self._edited_stream(removal, part, begin)
+            for site, value in self._walk(start, stream, begin, sites[-1]):
                 if site in sites:
-                    yield self._watcher(site).changes(value_NSD, can_change_NS, part.start, minimum)
+                    yield self._watcher(site).changes(value, begin, can_change, part.start, minimum)
 
     @torch.no_grad()
     def effects(self, removal: Removal) -> Tensor:
         """Exact effect of each removal on the metric, metric(without) − metric(with): [N]."""
         clean, out = self.clean, []
         end = clean.metric.site(clean.model.info)
+        first_N = removal.first_position_N
         for part in self._parts(removal):
-            start, stream_NSD = self._edited_stream(removal, part)
-            values = (value for site, value in self._walk(start, stream_NSD, end) if site == end)
-            out.append(clean.metric.measure(clean.model, next(values)[:, clean.metric.position]) - clean.value)
+            begin, at = int(first_N[part.start]), clean.metric.position
+            if begin > at:
+                out.append(removal.nodes.effect_N.new_zeros(part.stop - part.start))
+                continue
+            start, stream = self._edited_stream(removal, part, begin)
+            values = (value for site, value in self._walk(start, stream, begin, end) if site == end)
+            out.append(clean.metric.measure(clean.model, next(values)[:, at - begin]) - clean.value)
         return torch.cat(out) if out else removal.nodes.effect_N.new_zeros(0)
 
     def activations(self, site: Site) -> Tensor:
@@ -169,15 +182,15 @@ class Ablation:
         """In a parallel block the MLP does not see the attention."""
         return self.clean.model.info.parallel and site.kind == "attn_out" and later.canonical.layer == site.layer
 
-    def _edited_stream(self, removal: Removal, part: slice) -> tuple[Site, Tensor]:
-        """The residual stream right after the removals' site, without what is removed: [n, S, d]."""
+    def _edited_stream(self, removal: Removal, part: slice, begin: int) -> tuple[Site, Tensor]:
+        """The residual stream right after the removals' site without what is removed, from ``begin`` on: [n, S', d]."""
         site = removal.site.canonical
         if site.kind == "attn_out" and not self.clean.model.info.parallel:
             site = Site(site.layer, "resid_mid")
         elif not site.is_residual:
             site = Site(site.layer + 1, "resid_pre")
         stream_SD = self._stream(site)
-        return site, stream_SD - removal.vectors(part, len(stream_SD))
+        return site, (stream_SD - removal.vectors(part, len(stream_SD)))[:, begin:]
 
     def _stream(self, site: Site) -> Tensor:
         """The unmodified residual stream at a site [S, d]."""
@@ -186,32 +199,41 @@ class Ablation:
             self._streams[site] = run.sites[site][0]
         return self._streams[site]
 
-    def _walk(self, start: Site, x: Tensor, last: Site) -> Iterator[tuple[Site, Tensor]]:
-        """Run the blocks after a residual site, yielding the value at every site on the way up to ``last``."""
+    def _walk(self, start: Site, x: Tensor, begin: int, last: Site) -> Iterator[tuple[Site, Tensor]]:
+        """Run the blocks after a residual site, yielding the value at every site on the way up to ``last``.
+
+        Positions before ``begin`` are those of the unmodified pass: they are not computed, only attended to.
+
+        Args:
+            start: Where ``x`` lives.
+            x: The stream from position ``begin`` on: [n, S', d].
+            begin: First position that can differ.
+            last: Where to stop.
+        """
         if start == last:
             yield start, x
+            return
         for layer in range(start.layer, self.clean.model.info.n_layers):
-            block = self._block(layer)
+            for site, value in self._walk_block(layer, start, x, begin):
+                yield site, value
+                if site == last:
+                    return
+                x = value if site == Site(layer + 1, "resid_pre") else x
+
+    def _walk_block(self, layer: int, start: Site, x: Tensor, begin: int) -> Iterator[tuple[Site, Tensor]]:
+        block = self._block(layer)
+        mlp_input = x
+        if start.kind == "resid_pre" or layer > start.layer:
+            before = self._stream(Site(layer, "resid_pre"))[:begin].expand(len(x), -1, -1)
+            attn = block.attention(block.ln1(torch.cat([before, x], dim=1)))[:, begin:]
+            yield Site(layer, "attn_out"), attn
+            x = x + attn
+        if not block.parallel:
             mlp_input = x
-            if start.kind == "resid_pre" or layer > start.layer:
-                attn = block.attention(block.ln1(x))
-                yield Site(layer, "attn_out"), attn
-                if last == Site(layer, "attn_out"):
-                    return
-                x = x + attn
-            if not block.parallel:
-                mlp_input = x
-                yield Site(layer, "resid_mid"), x
-                if last == Site(layer, "resid_mid"):
-                    return
-            mlp = block.mlp(block.ln2(mlp_input))
-            yield Site(layer, "mlp_out"), mlp
-            if last == Site(layer, "mlp_out"):
-                return
-            x = x + mlp
-            yield Site(layer + 1, "resid_pre"), x
-            if last == Site(layer + 1, "resid_pre"):
-                return
+            yield Site(layer, "resid_mid"), x
+        mlp = block.mlp(block.ln2(mlp_input))
+        yield Site(layer, "mlp_out"), mlp
+        yield Site(layer + 1, "resid_pre"), x + mlp
 
     def _block(self, layer: int) -> Block:
         if layer not in self._blocks:
@@ -239,38 +261,47 @@ class _Watcher:
         self.input_SD = dictionary.prepare(x_SD)[0]
         self.pre_SF = dictionary.preactivations(x_SD)
         self.acts_SF = dictionary.activate(self.pre_SF)
-        self.rows_FD = dictionary.W_enc_DF.T.contiguous()
-        self.norm_F = self.rows_FD.norm(dim=-1)
+        self.norm_F = dictionary.W_enc_DF.norm(dim=0)
 
-    def changes(self, x_NSD: Tensor, can_change_NS: Tensor, first_removal: int, minimum: float) -> Changes:
-        """Changes of activation for N changed inputs, at the positions that can have changed."""
-        delta_NSD = self.dictionary.prepare(x_NSD)[0] - self.input_SD
-        size_NS = delta_NSD.norm(dim=-1) * can_change_NS
+    def changes(self, x: Tensor, begin: int, can_change: Tensor, first_removal: int, minimum: float) -> Changes:
+        """Changes of activation for n changed inputs.
+
+        Args:
+            x: The inputs from position ``begin`` on: [n, S', d].
+            begin: First position.
+            can_change: bool [n, S'].
+            first_removal: Number of the first input.
+            minimum: Changes of at most this size are left out.
+        """
+        delta = self.dictionary.prepare(x)[0] - self.input_SD[begin:]
+        size = delta.norm(dim=-1) * can_change
         found: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
-        for position in range(x_NSD.shape[1]):
-            for rows in _of_similar_size(size_NS[:, position]):
-                index_C = self._touched(position, size_NS[rows, position].max())
-                diff_NC = self._difference(delta_NSD[rows, position], position, index_C)
-                row, column = (diff_NC.abs() > minimum).nonzero(as_tuple=True)
-                found.append(
-                    (rows[row] + first_removal, torch.full_like(row, position), index_C[column], diff_NC[row, column])
-                )
+        for column in range(x.shape[1]):
+            for rows in _of_similar_size(size[:, column]):
+                index_C, diff_NC = self._difference(begin + column, delta[rows, column], size[rows, column].max())
+                row, slot = (diff_NC.abs() > minimum).nonzero(as_tuple=True)
+                position = torch.full_like(row, begin + column)
+                found.append((rows[row] + first_removal, position, index_C[slot], diff_NC[row, slot]))
         if not found:
-            none = torch.zeros(0, dtype=torch.int64, device=x_NSD.device)
-            return Changes(self.site, none, none, none, x_NSD.new_zeros(0))
-        removal_E, position_E, index_E, delta_E = (torch.cat(column) for column in zip(*found, strict=True))
+            none = torch.zeros(0, dtype=torch.int64, device=x.device)
+            return Changes(self.site, none, none, none, x.new_zeros(0))
+        removal_E, position_E, index_E, delta_E = (torch.cat(part) for part in zip(*found, strict=True))
         return Changes(self.site, removal_E, position_E, index_E, delta_E)
 
-    def _touched(self, position: int, size: Tensor) -> Tensor:
-        """Features that are active at a position, or can be after its input moved by at most ``size``."""
-        pre_1F = self.pre_SF[position, None]
-        slack = 1e-6 * pre_1F.abs().max()  # rounding of the products that the bound is compared with
-        mask_F = self.dictionary.may_be_active(pre_1F, (size * self.norm_F)[None] * (1 + 1e-5) + slack)[0]
-        return (mask_F | (self.acts_SF[position] != 0)).nonzero()[:, 0]
-
-    def _difference(self, delta_ND: Tensor, position: int, index_C: Tensor) -> Tensor:
-        pre_NC = self.pre_SF[position, index_C] + delta_ND @ self.rows_FD[index_C].T
-        return self.dictionary.activate(pre_NC, index_C) - self.acts_SF[position, index_C]
+    def _difference(self, position: int, delta_ND: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+        """Features [C] that can change at a position, and their change [n, C], when its input moves by ``delta_ND``."""
+        pre_F, acts_F = self.pre_SF[position], self.acts_SF[position]
+        slack = 1e-6 * pre_F.abs().max()  # rounding of the products that the bound is compared with
+        bound_F = size * self.norm_F * (1 + 1e-5) + slack
+        mask_F = self.dictionary.may_be_active(pre_F[None], bound_F[None])[0] | (acts_F != 0)
+        index_C = mask_F.nonzero()[:, 0]
+        if len(index_C) * GATHER_COST > len(mask_F):
+            index_C = torch.arange(len(mask_F), device=mask_F.device)
+            after_NC = self.dictionary.activate(pre_F + delta_ND @ self.dictionary.W_enc_DF)
+        else:
+            columns_DC = self.dictionary.W_enc_DF.index_select(1, index_C)
+            after_NC = self.dictionary.activate(pre_F[index_C] + delta_ND @ columns_DC, index_C)
+        return index_C, after_NC - acts_F[index_C]
 
 
 def _of_similar_size(size_N: Tensor) -> Iterator[Tensor]:

@@ -75,12 +75,15 @@ def write_suite(suite: Suite, folder: Path, dtype: torch.dtype = torch.float32) 
         write_bytes(folder / name, data)
 
 
-def read_suite(folder: Path, *, name: str = "", dtype: torch.dtype = torch.float32) -> Suite:
+def read_suite(
+    folder: Path, *, name: str = "", device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
+) -> Suite:
     """Open a suite; its dictionaries are read when first used.
 
     Args:
         folder: Holds ``suite.json``.
         name: How the user called it, for messages; the stored name if not given.
+        device: Where the dictionaries go.
         dtype: Number type in memory.
 
     Raises:
@@ -100,7 +103,7 @@ def read_suite(folder: Path, *, name: str = "", dtype: torch.dtype = torch.float
             context=int(header["context"]),
             bos=header["bos"],
             vocabulary=str(header["vocabulary"]),
-            measured={site: dict(entry["measured"]) for site, entry in entries.items()},
+            measured={site: dict(entry["measured"]) for site, entry in entries.items() if entry["measured"]},
         )
         fingerprints = {site: str(entry["fingerprint"]) for site, entry in entries.items()}
         folders = {site: _inside(folder, str(entry["folder"])) for site, entry in entries.items()}
@@ -117,7 +120,7 @@ def read_suite(folder: Path, *, name: str = "", dtype: torch.dtype = torch.float
         dictionary, _ = saelens.read_saelens(folders[site], reads=by_site[site].reads, dtype=dtype)
         if dictionary.config != by_site[site]:
             raise InputError(f"{folders[site]} is not the dictionary that {folder / HEADER} describes.")
-        return dictionary
+        return dictionary.to(device)
 
     return Suite(info, configs, load, fingerprints)
 
