@@ -138,6 +138,8 @@ class Dictionary(nn.Module, ABC):
 
     def decode_sparse(self, acts: SparseActs) -> Tensor:
         """Active features of T rows → [T, d_out]; no dense [T, F] is made."""
+        if not acts.indices_TK.numel():
+            return self.b_dec_D.expand(len(acts.indices_TK), -1)
         weights = acts.values_TK.to(self.W_dec_FD.dtype)
         out = nn.functional.embedding_bag(acts.indices_TK, self.W_dec_FD, per_sample_weights=weights, mode="sum")
         return out + self.b_dec_D

@@ -56,9 +56,9 @@ def select_rows(
     if width >= _LONG_ROW and width % groups == 0 and groups >= 4 * k:
         _select_in_two_stages(pre_TF, values_TK, indices_TK, groups)
         return
-    least_T1 = np.partition(pre_TF, width - k, axis=1)[:, width - k, None]
-    flat = np.flatnonzero(pre_TF >= least_T1)
-    if len(flat) != rows * k:
+    largest_TK = np.partition(pre_TF, width - k, axis=1)[:, width - k :]
+    flat = np.flatnonzero(pre_TF >= largest_TK[:, :1])
+    if len(flat) != rows * k or np.isnan(largest_TK.sum()):  # partition puts NaN last
         values, indices = torch.from_numpy(pre_TF).topk(k, sorted=False)
         values_TK[:], indices_TK[:] = values.numpy(), indices.numpy()
         return
