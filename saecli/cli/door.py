@@ -274,13 +274,14 @@ def show_config(resolved: Resolved, output: Output) -> None:
 
 def toml_value(value: Any) -> str:
     """Returns a configuration value as TOML."""
-    import json
-
     if isinstance(value, list):
         return f"[{', '.join(toml_value(one) for one in value)}]"
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "inf" if value > 0 else "-inf"
-    return json.dumps(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        special = {"\\": r"\\", '"': r"\""}
+        return '"' + "".join(special.get(c) or (c if c.isprintable() else f"\\U{ord(c):08x}") for c in value) + '"'
+    return repr(value)
 
 
 _STATES = {

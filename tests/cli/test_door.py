@@ -8,8 +8,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from saecli.cli.app import LazyGroup, root
+from saecli.cli.door import toml_value
 from saecli.core.config import config_fields, resolve
 from tests.cli.example import DOOR, TABLE, WorkConfig
 
@@ -195,6 +198,18 @@ def test_show_config_names_sources_and_reads_back(work, tmp_path):
         document["config"].pop("config")
     assert again["config"] == first["config"]
     assert tomllib.loads(outcome.out)["part"] == [{"size": 3, "name": "a"}]
+
+
+@given(
+    st.text(st.characters(exclude_categories=["Cs"])),
+    st.floats(allow_nan=False),
+    st.booleans(),
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]))),
+)
+def test_any_value_survives_show_config(text, rate, shuffle, tags):
+    values = {"model": text, "rate": rate, "shuffle": shuffle, "tags": tags}
+    toml = "\n".join(f"{name} = {toml_value(value)}" for name, value in values.items())
+    assert tomllib.loads(toml) == values
 
 
 @pytest.mark.parametrize(
