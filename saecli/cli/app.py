@@ -41,6 +41,7 @@ COMMANDS: dict[str, Lazy] = {
     "train": Lazy(
         "Train what the other commands need.",
         below={
+            "lm": Lazy("Small GPTs, saved as Hugging Face GPT-2 folders.", "saecli.cli.train_lm"),
             "sae": Lazy("Sparse autoencoders at many sites of a model, in one pass.", "saecli.cli.train_sae"),
         },
     ),

@@ -49,6 +49,13 @@ class TrainLMConfig(ResumeMixin, SharedConfig):
         panel="Training",
     )
 
+    save_dtype: str = option(
+        "float32",
+        help="Number type of the stored model.",
+        choices=("float32", "float16", "bfloat16"),
+        panel="Training",
+    )
+
     log_every: int = option(50, help="Steps per line of training loss.", minimum=1, panel="Measurement")
     eval_every: int = option(500, help="Steps between measurements on held-out data.", minimum=1, panel="Measurement")
     held_out: int = option(500, help="Held-out sequences to measure on.", minimum=1, panel="Measurement")

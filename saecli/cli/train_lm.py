@@ -1,0 +1,14 @@
+"""``saecli train lm``."""
+
+from saecli.cli.door import Door
+
+DOOR = Door(
+    config="saecli.train.lm_config:TrainLMConfig",
+    engine="saecli.train.lm_run:run",
+    result="saecli.train.lm_run:TrainLMResult",
+    summary="Train a small GPT; it is saved as a Hugging Face GPT-2 folder.",
+    examples=[
+        ("saecli train lm --n-layer 2 --d-model 64 --steps 200 --out tiny", "a minute's try"),
+        ("saecli train lm --template othello-mini", "the embedded model's recipe"),
+    ],
+)

@@ -1,0 +1,74 @@
+"""``saecli train lm``: train, measure what is stored, write the model as a Hugging Face GPT-2 folder."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from saecli.core.errors import Failure
+from saecli.core.machine import DTYPES
+from saecli.core.progress import Progress
+from saecli.core.result import Result, field_doc
+from saecli.core.run import Run
+from saecli.formats.hf_gpt2 import load_gpt, save_gpt
+from saecli.train.lm import METRICS, make_source, train_lm
+from saecli.train.lm_config import TrainLMConfig
+
+MODEL = "model"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainLMResult(Result):
+    """A trained language model in numbers."""
+
+    schema: ClassVar[str] = "saecli.train-lm/1"
+
+    model: str = field_doc("Model", "Folder of the model in the run directory, in Hugging Face's GPT-2 layout.")
+    parameters: int = field_doc("Parameters", "Number of weights; a tied unembedding counts once.")
+    steps: int = field_doc("Steps", "Optimiser steps.")
+    sequences: int = field_doc("Sequences", "Sequences seen.")
+    quality: dict[str, float] = field_doc(
+        "Quality",
+        "On held-out data, of the stored weights: ce and kl (to the generator's own distribution) in nats per token, "
+        "top1_legal (share of positions whose top move is legal), legal_mass (probability on legal moves).",
+    )
+
+    def summary_lines(self) -> list[str]:
+        """Size and quality."""
+        numbers = ", ".join(f"{name} {value:.4f}" for name, value in self.quality.items())
+        return [f"{self.parameters / 1e6:.2f} M parameters after {self.steps} steps: {numbers}"]
+
+    def next_command(self) -> str:
+        """Train dictionaries on it."""
+        return f"saecli train sae {{run}}/{self.model}"
+
+
+def plan(config: TrainLMConfig) -> list[str]:
+    """What ``--plan`` prints."""
+    return [
+        f"{config.n_layer} layers of width {config.d_model}, {config.steps} steps of {config.batch_size} {config.data} "
+        f"sequences with {config.optimizer}"
+    ]
+
+
+def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
+    """Train, round to ``save_dtype``, measure, write."""
+    try:
+        trained = train_lm(config, run.work, progress)
+    except FloatingPointError as error:
+        raise Failure(f"{error}.", "Lower --lr and --muon-lr; the last checkpoint is kept.") from error
+    with tempfile.TemporaryDirectory(dir=run.work) as folder:
+        save_gpt(trained.model, Path(folder), vocabulary=trained.vocabulary, dtype=DTYPES[config.save_dtype])
+        stored = load_gpt(Path(folder)).eval()
+        for file in sorted(Path(folder).iterdir()):
+            run.write_bytes(f"{MODEL}/{file.name}", file.read_bytes())
+    run.write_bytes(METRICS, (run.work / METRICS).read_bytes())
+    return TrainLMResult(
+        model=MODEL,
+        parameters=trained.model.config.n_parameters,
+        steps=trained.step,
+        sequences=trained.step * config.batch_size,
+        quality=make_source(config).evaluate(stored),
+    )
