@@ -62,7 +62,7 @@ def thin_gpt(
 
 
 class ThinModel(HookedModel):
-    """A HookedModel by forward hooks.
+    """A HookedModel by forward hooks. One pass at a time: hooks of two threads on one module would mix.
 
     Args:
         module: A language model: token ids [B, S] → logits [B, S, V], or an object with ``logits``. It is used as it

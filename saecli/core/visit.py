@@ -59,8 +59,9 @@ class SiteVisit:
         self._read.update(Site(site.layer, "resid_pre") for site in self.write if site.kind == "resid_mid")
         sites = self._read | self.write.keys() | ({stop} if stop is not None else set())
         self.wanted = sorted(info.check(site) for site in sites)
-        if start is not None and (early := [site for site in {*read, *self.write} if site < start]):
-            raise UsageError(f"a pass that starts at {start} does not go by {early[0]}")
+        asked = {*read, *self.write} | ({stop} if stop is not None else set())
+        if start is not None and asked and min(asked) < start:
+            raise UsageError(f"a pass that starts at {start} does not go by {min(asked)}")
         if stop is not None and self.wanted[-1] > stop:
             raise UsageError(f"a pass that stops after {stop} does not reach {self.wanted[-1]}")
 

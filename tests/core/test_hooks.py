@@ -268,6 +268,10 @@ def test_parameters_are_frozen_and_no_graph_is_recorded(model, gpt, tokens):
             lambda m, t: m.run_from(Site(1, "resid_pre"), m.embed(t), read=[Site(0, "mlp_in")]),
             "does not go by 0.mlp_in",
         ),
+        (
+            lambda m, t: m.run_from(Site(2, "resid_pre"), m.embed(t), stop_after=Site(1, "mlp_in")),
+            "does not go by 1.mlp_in",
+        ),
         (lambda m, t: m.run_from(Site(1, "resid_pre"), m.embed(t)[0]), r"\[batch, sequence, 32\]"),
     ],
 )
