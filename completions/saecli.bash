@@ -13,6 +13,7 @@ _saecli() {
             '|trace') path='trace' ;;
             '|train') path='train' ;;
             '|schema') path='schema' ;;
+            'train|lm') path='train lm' ;;
             'train|sae') path='train sae' ;;
         esac
     done
@@ -35,6 +36,7 @@ _saecli_flags() {
         '') words='--version --show-completion --help' ;;
         'trace') words='--suite --game --target --metric --method --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
+        'train lm') words='--data --batch-size --targets --n-layer --n-head --d-model --steps --optimizer --lr --muon-lr --warmup --weight-decay --grad-clip --device --precision --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train sae') words='--arch --k --latents --l1 --data --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'schema') words='--help' ;;
     esac
@@ -71,7 +73,32 @@ _saecli_values() {
         'trace|--config') words='' paths='files' ;;
         'trace|--template') words='' paths='' ;;
         'trace|') words='othello-mini' paths='files' ;;
-        'train|') words='sae' paths='' ;;
+        'train|') words='lm sae' paths='' ;;
+        'train lm|--data') words='othello' paths='' ;;
+        'train lm|--batch-size') words='' paths='' ;;
+        'train lm|--targets') words='sampled expected' paths='' ;;
+        'train lm|--n-layer') words='' paths='' ;;
+        'train lm|--n-head') words='' paths='' ;;
+        'train lm|--d-model') words='' paths='' ;;
+        'train lm|--steps') words='' paths='' ;;
+        'train lm|--optimizer') words='muon adamw' paths='' ;;
+        'train lm|--lr') words='' paths='' ;;
+        'train lm|--muon-lr') words='' paths='' ;;
+        'train lm|--warmup') words='' paths='' ;;
+        'train lm|--weight-decay') words='' paths='' ;;
+        'train lm|--grad-clip') words='' paths='' ;;
+        'train lm|--device') words='cpu cuda mps' paths='' ;;
+        'train lm|--precision') words='fp32 bf16' paths='' ;;
+        'train lm|--save-dtype') words='float32 float16 bfloat16' paths='' ;;
+        'train lm|--log-every') words='' paths='' ;;
+        'train lm|--eval-every') words='' paths='' ;;
+        'train lm|--held-out') words='' paths='' ;;
+        'train lm|--checkpoint-seconds') words='' paths='' ;;
+        'train lm|--seed') words='' paths='' ;;
+        'train lm|--threads') words='' paths='' ;;
+        'train lm|--out') words='' paths='dirs' ;;
+        'train lm|--config') words='' paths='files' ;;
+        'train lm|--template') words='' paths='' ;;
         'train sae|--arch') words='standard topk' paths='' ;;
         'train sae|--k') words='' paths='' ;;
         'train sae|--latents') words='' paths='' ;;

@@ -11,6 +11,8 @@ function __saecli_at --description 'True if the command line has come to this co
                 set path 'train'
             case '|schema'
                 set path 'schema'
+            case 'train|lm'
+                set path 'train lm'
             case 'train|sae'
                 set path 'train sae'
         end
@@ -56,8 +58,42 @@ complete -c saecli -n '__saecli_at "trace"' -l quiet -d 'Print nothing but the r
 complete -c saecli -n '__saecli_at "trace"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "trace"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "trace"' -a 'othello-mini'
+complete -c saecli -n '__saecli_at "train"' -f -a lm -d 'Small GPTs, saved as Hugging Face GPT-2 folders.'
 complete -c saecli -n '__saecli_at "train"' -f -a sae -d 'Sparse autoencoders at many sites of a model, in one pass.'
 complete -c saecli -n '__saecli_at "train"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on.' -x -a 'othello'
+complete -c saecli -n '__saecli_at "train lm"' -l batch-size -d 'Sequences (games) per step.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l targets -d 'Learn from the sampled next token, or from its distribution where the data\'s generator knows it.' -x -a 'sampled expected'
+complete -c saecli -n '__saecli_at "train lm"' -l n-layer -d 'Number of blocks.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l n-head -d 'Attention heads per block.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l d-model -d 'Width of the residual stream.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l steps -d 'Optimiser steps.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l optimizer -d 'Muon on the matrices inside blocks and AdamW on the rest, or AdamW on everything.' -x -a 'muon adamw'
+complete -c saecli -n '__saecli_at "train lm"' -l lr -d 'Highest learning rate of AdamW.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l muon-lr -d 'Highest learning rate of Muon.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l warmup -d 'Steps of linear warm-up before the cosine decay to zero.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l weight-decay -d 'Decoupled weight decay of the matrices.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l grad-clip -d 'Largest norm of the gradient; 0 for no limit.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
+complete -c saecli -n '__saecli_at "train lm"' -l precision -d 'bf16 is autocast with attention in fp32; it pays on hardware with bf16 units only.' -x -a 'fp32 bf16'
+complete -c saecli -n '__saecli_at "train lm"' -l save-dtype -d 'Number type of the stored model.' -x -a 'float32 float16 bfloat16'
+complete -c saecli -n '__saecli_at "train lm"' -l log-every -d 'Steps per line of training loss.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l eval-every -d 'Steps between measurements on held-out data.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l held-out -d 'Held-out sequences to measure on.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
+complete -c saecli -n '__saecli_at "train lm"' -l seed -d 'Seed of everything random.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "train lm"' -l overwrite -d 'Replace an earlier run in that directory.'
+complete -c saecli -n '__saecli_at "train lm"' -l plan -d 'Say what would be done and stop.'
+complete -c saecli -n '__saecli_at "train lm"' -l config -d 'TOML file with values for these flags.' -r -F
+complete -c saecli -n '__saecli_at "train lm"' -l template -d 'Named template with values for these flags.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l show-config -d 'Print every value and where it comes from, and stop.'
+complete -c saecli -n '__saecli_at "train lm"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "train lm"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "train lm"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "train lm"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk'
 complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x

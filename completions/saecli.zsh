@@ -76,16 +76,55 @@ _saecli_train() {
     case $state in
         command)
             commands=(
+                'lm:Small GPTs, saved as Hugging Face GPT-2 folders.'
                 'sae:Sparse autoencoders at many sites of a model, in one pass.'
             )
             _describe command commands
             ;;
         rest)
             case $line[1] in
+                lm) _saecli_train_lm ;;
                 sae) _saecli_train_sae ;;
             esac
             ;;
     esac
+}
+
+_saecli_train_lm() {
+    _arguments \
+        '--data=[What to train on.]:value:(othello)' \
+        '--batch-size=[Sequences (games) per step.]:value: ' \
+        '--targets=[Learn from the sampled next token, or from its distribution where the data'\''s generator knows it.]:value:(sampled expected)' \
+        '--n-layer=[Number of blocks.]:value: ' \
+        '--n-head=[Attention heads per block.]:value: ' \
+        '--d-model=[Width of the residual stream.]:value: ' \
+        '--steps=[Optimiser steps.]:value: ' \
+        '--optimizer=[Muon on the matrices inside blocks and AdamW on the rest, or AdamW on everything.]:value:(muon adamw)' \
+        '--lr=[Highest learning rate of AdamW.]:value: ' \
+        '--muon-lr=[Highest learning rate of Muon.]:value: ' \
+        '--warmup=[Steps of linear warm-up before the cosine decay to zero.]:value: ' \
+        '--weight-decay=[Decoupled weight decay of the matrices.]:value: ' \
+        '--grad-clip=[Largest norm of the gradient; 0 for no limit.]:value: ' \
+        '--device=[Where to train.]:value:(cpu cuda mps)' \
+        '--precision=[bf16 is autocast with attention in fp32; it pays on hardware with bf16 units only.]:value:(fp32 bf16)' \
+        '--save-dtype=[Number type of the stored model.]:value:(float32 float16 bfloat16)' \
+        '--log-every=[Steps per line of training loss.]:value: ' \
+        '--eval-every=[Steps between measurements on held-out data.]:value: ' \
+        '--held-out=[Held-out sequences to measure on.]:value: ' \
+        '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
+        '--resume[Insist on continuing: an error if there is no unfinished run.]' \
+        '--seed=[Seed of everything random.]:value: ' \
+        '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
+        '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
+        '--overwrite[Replace an earlier run in that directory.]' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value: ' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]'
 }
 
 _saecli_train_sae() {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from saecli.core.errors import Failure
+from saecli.core.interrupt import deferred_interrupt
 from saecli.core.machine import DTYPES
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
@@ -56,7 +57,9 @@ def plan(config: TrainLMConfig) -> list[str]:
 def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
     """Train, round to ``save_dtype``, measure, write."""
     try:
-        trained = train_lm(config, run.work, progress)
+        with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
+            trained = train_lm(config, run.work, progress, stop)
+            stop.deliver()
     except FloatingPointError as error:
         raise Failure(f"{error}.", "Lower --lr and --muon-lr; the last checkpoint is kept.") from error
     with tempfile.TemporaryDirectory(dir=run.work) as folder:
