@@ -59,3 +59,13 @@ def test_the_package_itself_is_light():
     script = "import sys, saecli; print(saecli.__version__); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert not FORBIDDEN & set(done.stdout.split())
+
+
+def test_the_python_functions_come_when_asked_for():
+    import saecli
+    from zoo.load import load_suite
+
+    assert saecli.load_suite is load_suite
+    assert "load_model" in dir(saecli)
+    with pytest.raises(AttributeError, match="has no attribute 'load_sweets'"):
+        saecli.load_sweets  # noqa: B018
