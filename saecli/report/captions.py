@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from saecli.core.graph import FeatureGraph
+from saecli.core.graph import Edge, FeatureGraph
 from saecli.report.layout import Layout
 from saecli.report.measure import number_text, visible
 
@@ -28,7 +29,7 @@ def headline(graph: FeatureGraph) -> str:
 
 def subtitles(graph: FeatureGraph, layout: Layout) -> list[str]:
     """How much of the answer the graph holds and, where it is too large, how much of it the picture holds."""
-    measured = sum(node.address.kind in ("feature", "error") for node in graph.nodes)
+    measured = sum(node.address.kind in ("feature", "error") and node.activation != 0 for node in graph.nodes)
     text = f"{graph.method} method: " if graph.method != "gradient" else "gradient attribution: "
     active = graph.totals.get("active_nodes")
     text += f"{measured:,} nodes" if active is None else f"{measured:,} of {round(active):,} active nodes"
@@ -52,11 +53,10 @@ def _drawn(graph: FeatureGraph, layout: Layout) -> str:
 
 def legend(graph: FeatureGraph) -> list[LegendEntry]:
     """What the marks mean, for this metric and these edges."""
-    name = visible(graph.metric.name)
     lowers, raises = ("lowers", "raises") if graph.metric.direction == 1 else ("raises", "lowers")
     entries = [
-        LegendEntry("helps", f"helps the target (removing it {lowers} {name})"),
-        LegendEntry("hurts", f"hurts the target (removing it {raises} {name})"),
+        LegendEntry("helps", f"helps the target (removing it {lowers} the metric)"),
+        LegendEntry("hurts", f"hurts the target (removing it {raises} the metric)"),
     ]
     if any(node.address.kind == "error" for node in graph.nodes):
         total, error = (graph.totals.get(key, 0.0) for key in ("absolute_effect", "error_absolute_effect"))
@@ -72,13 +72,12 @@ def legend(graph: FeatureGraph) -> list[LegendEntry]:
     return entries
 
 
-def scale_note(graph: FeatureGraph) -> str:
+def scale_note(graph: FeatureGraph, layout: Layout) -> str:
     """What the strongest shade and the widest edge stand for."""
-    node, edge = strongest_effect(graph), strongest_weight(graph)
-    text = f"shade and width: size of the effect, darkest node {number_text(node)}"
-    if graph.edges:
+    text = f"shade and width: size of the effect, darkest node {number_text(strongest_effect(graph))}"
+    if layout.curves:
         unit = " (activation)" if graph.edge_meaning == "activation" else ""
-        text += f", widest edge {number_text(edge)}{unit}"
+        text += f", widest edge {number_text(strongest_weight(drawn_edges(graph, layout)))}{unit}"
     return text
 
 
@@ -90,7 +89,7 @@ def footnotes(graph: FeatureGraph) -> list[str]:
     name = visible(metric.name)
     described = f"{name}: {words}" if words else name
     return [
-        f"{described}; {number_text(metric.value)} here, {better} is better for the target.",
+        f"Metric {described}; {number_text(metric.value)} here, {better} is better for the target.",
         "Effect of a node: metric without it − metric with it.",
     ]
 
@@ -128,9 +127,14 @@ def strongest_effect(graph: FeatureGraph) -> float:
     return max((abs(n.effect) for n in graph.nodes if n.address.kind != "target"), default=0.0)
 
 
-def strongest_weight(graph: FeatureGraph) -> float:
+def strongest_weight(edges: Iterable[Edge]) -> float:
     """The largest absolute weight of an edge."""
-    return max((abs(edge.weight) for edge in graph.edges), default=0.0)
+    return max((abs(edge.weight) for edge in edges), default=0.0)
+
+
+def drawn_edges(graph: FeatureGraph, layout: Layout) -> Iterator[Edge]:
+    """The edges that have a curve: the scale of widths is theirs, since an edge without a curve would only dim them."""
+    return (graph.edges[curve.edge] for curve in layout.curves)
 
 
 def percent(share: float) -> str:

@@ -39,7 +39,7 @@ def to_dot(graph: FeatureGraph) -> str:
         for index in members:
             row.node(f"n{index}", _label(graph, index), _attributes(graph, graph.nodes[index], largest))
         dot.subgraph(row)
-    heaviest = captions.strongest_weight(graph)
+    heaviest = captions.strongest_weight(graph.edges)
     for edge in graph.edges:
         if edge.source in names and edge.target in names:
             role = captions.edge_role(graph, edge.weight)

@@ -43,7 +43,7 @@ def to_html(graph: FeatureGraph, layout: Layout | None = None) -> str:
         title=captions.headline(graph),
         subtitles=captions.subtitles(graph, layout),
         legend=[_entry(entry) for entry in captions.legend(graph)],
-        scale_note=captions.scale_note(graph),
+        scale_note=captions.scale_note(graph, layout),
         footnotes=footnotes,
         width=short(layout.width + 12),
         height=short(height),
@@ -65,7 +65,7 @@ def page_data(graph: FeatureGraph, layout: Layout) -> dict[str, Any]:
         "direction": graph.metric.direction,
         "meaning": graph.edge_meaning,
         "largest": captions.strongest_effect(graph),
-        "widest": captions.strongest_weight(graph),
+        "widest": captions.strongest_weight(captions.drawn_edges(graph, layout)),
         "target": targets[0] if targets else None,
         "last": max((i for i, position in enumerate(graph.positions) if position.board), default=-1),
         "positions": [

@@ -21,7 +21,7 @@ _ASCII: Final = (
 )  # fmt: skip
 _WIDE: Final = 1050
 _OTHER: Final = 900
-_BOLD: Final = 1.14
+_BOLD: Final = 1.24
 
 _VISIBLE: Final = {"\n": "↵", "\r": "↵", "\t": "⇥", "\u00a0": " "}
 _HIDDEN_CATEGORIES: Final = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

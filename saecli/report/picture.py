@@ -93,7 +93,7 @@ def _columns(layout: Layout) -> Iterator[Shape]:
 
 
 def _edges(graph: FeatureGraph, layout: Layout) -> Iterator[Shape]:
-    largest = captions.strongest_weight(graph)
+    largest = captions.strongest_weight(captions.drawn_edges(graph, layout))
     for curve in layout.curves:
         weight = graph.edges[curve.edge].weight
         share = abs(weight) / largest if largest else 0.0
@@ -193,7 +193,7 @@ def _header(graph: FeatureGraph, layout: Layout, width: float) -> tuple[tuple[Sh
         shapes.append(Group("mark", tuple(mark), shift=(x, 0.0)))
         shapes.append(Text(x + used + 8, y, text, _LEGEND, palette.INK))
         x += needed + 26
-    note = captions.scale_note(graph)
+    note = captions.scale_note(graph, layout)
     if x and x + text_width(note, _LEGEND) > width:
         x, y = 0.0, y + _LEGEND * 1.75
     shapes.append(Text(x, y, fit(note, _LEGEND, width), _LEGEND, palette.MUTED))

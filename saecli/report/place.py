@@ -203,6 +203,11 @@ def _order_cells(
     return placed
 
 
+def _chip_text(count: int, width: float) -> str:
+    text = f"+{count:,} more"
+    return text if text_width(text, LABEL_SIZE) <= width - 8 else f"+{count:,}"
+
+
 def _place_boxes(
     graph: FeatureGraph,
     grid: Grid,
@@ -225,8 +230,8 @@ def _place_boxes(
         for place, (lane, level) in enumerate(slots):
             middle = _lane_middle(column, lanes, lane, pitch, band)
             chip = place == len(nodes)
-            text = f"+{len(hidden):,}" + ("" if column.folded else " more") if chip else box_text(graph, nodes[place])
             width = FOLD_WIDTH if column.folded else grid.box_width
+            text = _chip_text(len(hidden), width) if chip else box_text(graph, nodes[place])
             if band.kind == "target" and not chip:
                 width = max(width, min(text_width(text, TARGET_SIZE, bold=True) + 28, column.width + COLUMN_GAP - 8))
             boxes.append(

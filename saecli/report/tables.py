@@ -73,7 +73,9 @@ def _text(cell: str) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    plain, quoted = (csv.writer(out, lineterminator="\n", quoting=q) for q in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL))
+    plain.writerow(header)
+    for row in rows:
+        # Readers take a bare carriage return for the end of a row, and the csv module does not quote it by itself.
+        (quoted if any("\r" in cell for cell in row) else plain).writerow(row)
     return out.getvalue().encode("utf-8", "backslashreplace")

@@ -38,7 +38,7 @@
   }
   function number(value) {
     const size = Math.abs(value);
-    const digits = size === 0 ? "0" : size < 1e-3 || size >= 1e6 ? size.toExponential(1) : size.toPrecision(size < 100 ? 3 : 5);
+    const digits = size === 0 ? "0" : size < 1e-3 || size >= 1e6 ? size.toExponential(1).replace("-", "−") : size.toPrecision(size < 100 ? 3 : 5);
     return (value < 0 ? "−" : "+") + digits;
   }
   function title(node) { return node.label || node.name; }
@@ -138,9 +138,12 @@
     if (node.kind !== "target")
       facts.append(make("dt", {}, "effect"), make("dd", { class: role.colour }, `${number(node.effect)} ${role.word}`.trim()));
     if (node.activation !== null) facts.append(make("dt", {}, "activation"), make("dd", {}, number(node.activation).replace("+", "")));
-    const note = node.kind === "error" ? "What the dictionary leaves unexplained here." : chipOf.has(index) ? "Has no box of its own in the picture." : "";
+    const notes = [];
+    if (node.kind === "error") notes.push("What the dictionary leaves unexplained here.");
+    if (node.kind === "feature" && node.activation === 0) notes.push("Silent on this input; it wakes when one of its sources is removed.");
+    if (chipOf.has(index)) notes.push("Has no box of its own in the picture.");
     return [
-      make("h2", {}, title(node)), note ? make("p", { class: "muted" }, note) : null, facts, board(node.position),
+      make("h2", {}, title(node)), ...notes.map((note) => make("p", { class: "muted" }, note)), facts, board(node.position),
       ...bySign(into[index], "source", "Comes from"), ...bySign(outOf[index], "target", "Goes to"),
       into[index].length + outOf[index].length ? null : make("p", { class: "muted" }, "No edges in this graph."),
     ];
@@ -167,7 +170,7 @@
     const from = middles.get(source), to = middles.get(target), y = (from.y + to.y) / 2;
     draw("path", {
       class: "extra on", fill: "none", stroke: getComputedStyle(document.body).getPropertyValue("--" + (verdict(edge.weight, true).colour || "muted")),
-      "stroke-width": 0.7 + (3.6 * Math.abs(edge.weight)) / (data.widest || 1), d: `M${from.x} ${from.y}C${from.x} ${y} ${to.x} ${y} ${to.x} ${to.y}`,
+      "stroke-width": 0.7 + 3.6 * Math.min(1, Math.abs(edge.weight) / (data.widest || 1)), d: `M${from.x} ${from.y}C${from.x} ${y} ${to.x} ${y} ${to.x} ${to.y}`,
     }, picture.querySelector(".edges"));
   }
   function relight() {
@@ -260,16 +263,16 @@
   stage.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(Math.max(-1, Math.min(1, event.deltaY / 300))), point(event)); }, { passive: false });
   let grip = null;
   picture.addEventListener("pointerdown", (event) => { if (event.button === 0) grip = { x: event.clientX, y: event.clientY, at: point(event), moved: false }; });
-  picture.addEventListener("pointermove", (event) => {
+  window.addEventListener("pointermove", (event) => {
     if (!grip) return;
     if (!grip.moved && Math.hypot(event.clientX - grip.x, event.clientY - grip.y) < 5) return;
-    if (!grip.moved) { grip.moved = true; picture.setPointerCapture(event.pointerId); picture.classList.add("moving"); hideTip(); }
+    if (!grip.moved) { grip.moved = true; picture.classList.add("moving"); hideTip(); }
     const now = point(event);
     view.x += grip.at.x - now.x; view.y += grip.at.y - now.y;
     apply();
   });
   for (const end of ["pointerup", "pointercancel"])
-    picture.addEventListener(end, () => { picture.classList.remove("moving"); setTimeout(() => { grip = null; }); });
+    window.addEventListener(end, () => { picture.classList.remove("moving"); setTimeout(() => { grip = null; }); });
 
   // --- pointer: hover and click ----------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 from saecli.core.address import Address, parse_address
@@ -114,14 +115,16 @@ def generated(
     target = Address("target", None, None, last)
     nodes[target] = Node(target, 0.0)
     depth = {a: (99, 0) if a.kind == "target" else (-1, 0) if a.site is None else a.site.depth for a in nodes}
-    edges = []
+    everyone = list(nodes)
+    edges: dict[tuple[Address, Address], Edge] = {}
     for child in nodes:
-        before = [a for a in nodes if depth[a] < depth[child] and (a.position or 0) <= (child.position or 0)]
-        near = [a for a in before if a.position == child.position]
-        for parent in sorted(
-            set(rng.sample(near, min(per_child, len(near))) + rng.sample(before, min(2, len(before)))), key=str
-        ):
-            edges.append(Edge(parent, child, rng.choice((-1, -1, 1)) * rng.lognormvariate(-4, 1.3)))
+        found = 0
+        for parent in rng.choices(everyone, k=12 * per_child):
+            near = parent.position == child.position or rng.random() < 0.15
+            if found < per_child and near and depth[parent] < depth[child] and parent.position <= child.position:
+                weight = rng.choice((-1, -1, 1)) * rng.lognormvariate(-4, 1.3)
+                found += (parent, child) not in edges
+                edges[parent, child] = Edge(parent, child, weight)
     total = sum(abs(n.effect) for n in nodes.values())
     stones = []
     for _ in range(positions):
@@ -142,7 +145,7 @@ def generated(
         ),
         sites=sites,
         nodes=tuple(nodes.values()),
-        edges=tuple(edges),
+        edges=tuple(edges.values()),
         totals={
             "absolute_effect": total * 1.2,
             "kept_absolute_effect": total,
@@ -154,3 +157,32 @@ def generated(
 
 DEFAULT_SITES = ("6", "6.attn_out", "6.mlp_out", "7", "7.attn_out", "7.mlp_out", "8")
 ALL_SITES = (*(f"{layer}{kind}" for layer in range(8) for kind in ("", ".attn_out", ".mlp_out")), "8")
+
+HOSTILE = "</script><script>alert(1)</script><b>&\"'`\u2028\u202e=cmd|' /C calc'!A0\n{{7*7}}\\N\x00\ud800"
+"""A label that breaks out of whatever is not escaped."""
+
+
+def without_positions(graph: FeatureGraph) -> FeatureGraph:
+    """The same graph with nodes that stand for every position, as ablation at all positions makes it."""
+    return dataclasses.replace(
+        graph,
+        nodes=tuple(dataclasses.replace(node, address=node.address.at(None)) for node in graph.nodes),
+        edges=tuple(
+            dataclasses.replace(edge, source=edge.source.at(None), target=edge.target.at(None)) for edge in graph.edges
+        ),
+        positions=(),
+        method="ablation",
+        edge_meaning="activation",
+    )
+
+
+def hostile() -> FeatureGraph:
+    """The hand-made graph with an attack in every text that comes from a model or a hub."""
+    graph = hand_made()
+    return dataclasses.replace(
+        graph,
+        title=f"why {HOSTILE}?",
+        metric=dataclasses.replace(graph.metric, target=HOSTILE, description=HOSTILE, name="=1+1"),
+        positions=tuple(dataclasses.replace(p, text=HOSTILE, note=HOSTILE) for p in graph.positions),
+        nodes=tuple(dataclasses.replace(n, label=HOSTILE) for n in graph.nodes),
+    )
