@@ -43,7 +43,8 @@ def main() -> None:
         "python -c 'import typer'": [sys.executable, "-c", "import typer"],
         "saecli --version": [*program, "--version"],
         "saecli --help": [*program, "--help"],
-        "saecli schema --help": [*program, "schema", "--help"],
+        "saecli trace --help": [*program, "trace", "--help"],
+        "saecli train sae --help": [*program, "train", "sae", "--help"],
         "saecli --show-completion bash": [*program, "--show-completion", "bash"],
     }
     shells = {"bash": (["--norc", "-c"], BASH), "zsh": (["-f", "-c"], ZSH), "fish": (["--no-config", "-c"], FISH)}
