@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ from torch import Tensor
 
 from saecli.core.dictionary import Dictionary
 from saecli.core.errors import InputError
-from saecli.core.model import HookedModel
+from saecli.core.model import HookedModel, ModelRun
 from saecli.core.progress import Progress, silent
 from saecli.core.site import Site
 from saecli.core.suite import Suite
@@ -233,12 +233,12 @@ def _measure_batch(
 ) -> None:
     """Add one batch to the sums."""
     here_BS = sample.next_BS >= 0
-    read = {site for suite in suites.values() for config in suite.configs.values() for site in (config.reads, config.writes)}
+    configs = [config for suite in suites.values() for config in suite.configs.values()]
+    read = {site for config in configs for site in (config.reads, config.writes)}
     starts = {site: _start(site) for site in read}
     run = model.run(sample.tokens_BS, read=read | set(starts.values()))
-    assert run.logits is not None
     table.batch(here_BS)
-    table.add_outcome(("model",), run.logits, sample)
+    table.add_outcome(("model",), run, sample)
 
     def replace(key: tuple[object, ...], site: Site, y: Tensor) -> None:
         """Record the model with the value y [B, S, D] at a site."""
@@ -246,11 +246,10 @@ def _measure_batch(
             outcome = model.run_from(site, y)
         else:
             outcome = model.run_from(starts[site], run.sites[starts[site]], write={site: lambda _: y})
-        assert outcome.logits is not None
-        table.add_outcome(key, outcome.logits, sample)
+        table.add_outcome(key, outcome, sample)
         table.add(("error", *key), (run.sites[site] - y).double().square().sum(-1))
 
-    for site in sorted({config.writes for suite in suites.values() for config in suite.configs.values()}):
+    for site in sorted({config.writes for config in configs}):
         x, baseline = run.sites[site], baselines[site]
         table.add_moments(site, x)
         replace(("mean", site), site, baseline.mean_D.expand_as(x))
@@ -307,8 +306,9 @@ class _Table:
     def add(self, key: tuple[object, ...], values_BS: Tensor) -> None:
         self._sums.setdefault(key, []).append((values_BS * self._here).sum(-1))
 
-    def add_outcome(self, key: tuple[object, ...], logits_BSV: Tensor, sample: Sample) -> None:
-        """Cross-entropy and, with rules, whether the most likely token is allowed."""
+    def add_outcome(self, key: tuple[object, ...], run: ModelRun, sample: Sample) -> None:
+        """Cross-entropy and, with rules, whether the most likely token is allowed, of a whole pass."""
+        logits_BSV = cast(Tensor, run.logits)
         logp_BSV = logits_BSV.float().log_softmax(-1)
         following = sample.next_BS.clamp_min(0)[..., None]
         self.add(("ce", *key), -logp_BSV.gather(-1, following)[..., 0].double())

@@ -1,8 +1,8 @@
 """Fingerprints of tensors: what a suite, a model or a table of labels is bound to.
 
 Version 1: sha256 over the tensors in the order of their names; of each its name, its shape and its bytes, little-endian
-and row by row. Floating-point tensors count by their values in fp32 if these are exact, so that weights stored in fp16 and
-read as fp32 or fp64 keep their fingerprint.
+and row by row. Floating-point tensors count by their values in fp32 if these are exact, so that weights stored in fp16
+and read as fp32 or fp64 keep their fingerprint.
 """
 
 from __future__ import annotations

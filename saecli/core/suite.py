@@ -159,7 +159,8 @@ class Suite(Mapping[Site, Dictionary]):
         residual = [site for site, label in labels.items() if label in wanted]
         if not residual:
             raise UsageError(
-                f"--layers {text} selects no residual site: {self.info.name} has {_ranges(numbers)};", _suggestion(numbers)
+                f"--layers {text} selects no residual site: {self.info.name} has {_ranges(numbers)};",
+                _suggestion(numbers),
             )
         first, last = residual[0].canonical, residual[-1].canonical
 
@@ -179,7 +180,8 @@ class Suite(Mapping[Site, Dictionary]):
         chosen = tuple(site for site in self.sites if site.layer in wanted)
         if not chosen:
             raise UsageError(
-                f"--layers {text} selects no site: {self.info.name} has blocks {_ranges(numbers)};", _suggestion(numbers)
+                f"--layers {text} selects no site: {self.info.name} has blocks {_ranges(numbers)};",
+                _suggestion(numbers),
             )
         return chosen
 
@@ -219,7 +221,8 @@ class Suite(Mapping[Site, Dictionary]):
                     ) from error
                 if info.width(site) != width:
                     raise InputError(
-                        f"{name} has a dictionary of width {width} at {site}, where {info.name} has {info.width(site)}.",
+                        f"{name} has a dictionary of width {width} at {site}, "
+                        f"where {info.name} has {info.width(site)}.",
                         f"Use it with {self.info.model}.",
                     )
         if self.info.processing != info.processing:

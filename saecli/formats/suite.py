@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -143,7 +143,8 @@ def rounded(suite: Suite, dtype: torch.dtype) -> Suite:
 
 def with_measurements(suite: Suite, measured: Mapping[Site, Mapping[str, float]]) -> Suite:
     """The same suite with measurements in its header."""
-    return Suite(replace(suite.info, measured=measured), list(suite.configs.values()), suite.__getitem__, suite.fingerprints)
+    info = replace(suite.info, measured=measured)
+    return Suite(info, list(suite.configs.values()), suite.__getitem__, suite.fingerprints)
 
 
 def _header(path: Path) -> dict[str, Any]:
@@ -161,7 +162,9 @@ def _header(path: Path) -> dict[str, Any]:
     if schema != SCHEMA or not major.isdecimal():
         raise InputError(f"{path} is not a {SCHEMA} file.")
     if int(major) > MAJOR:
-        raise InputError(f"{path} is {SCHEMA}/{major}, and this version reads up to {SCHEMA}/{MAJOR}.", "Update saecli.")
+        raise InputError(
+            f"{path} is {SCHEMA}/{major}, and this version reads up to {SCHEMA}/{MAJOR}.", "Update saecli."
+        )
     return header
 
 

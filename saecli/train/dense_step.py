@@ -24,4 +24,5 @@ def standard_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         loss = mse + step.l1 * penalty
         loss.backward()
     active_BF = acts_BF.detach() > 0
-    return StepOutput(float(loss.detach()), float(mse.detach()), float(active_BF.sum(-1).float().mean()), active_BF.any(0))
+    l0 = float(active_BF.sum(-1).float().mean())
+    return StepOutput(float(loss.detach()), float(mse.detach()), l0, active_BF.any(0))

@@ -1,9 +1,9 @@
-"""Games for the measurement of dictionaries: held-out ones, and training-side ones for means and principal components."""
+"""Games to measure dictionaries on: held-out ones, and training-side ones for means and principal components."""
 
 from __future__ import annotations
 
 from saecli.core.fidelity import Sample
-from saecli.data.games import game_batch, held_out_games
+from saecli.data.games import game_batch, held_out_games, legal_tokens
 from saecli.games.othello import Games, random_games
 
 _TRAINING_SIDE_SEED = (1 << 62) - 1
@@ -22,6 +22,5 @@ def othello_samples(games: int, *, training_side: bool = False) -> list[Sample]:
     for start in range(0, games, _BATCH):
         part = slice(start, start + _BATCH)
         batch = game_batch(Games(played.moves[part], played.legal[part]))
-        assert batch.expected_BSV is not None
-        samples.append(Sample(batch.tokens_BS, batch.next_BS, batch.expected_BSV > 0))
+        samples.append(Sample(batch.tokens_BS, batch.next_BS, legal_tokens(played.legal[part][:, 1:])))
     return samples

@@ -32,13 +32,15 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     model: str = argument("othello-mini", help="Model to read: a name of the zoo or a folder.", complete="models")
 
     sae: tuple[SaeTable, ...] = option(
-        (), help="Dictionaries of different shapes; replaces --layers, --kind, --arch, --k, --latents and --l1.", table=SaeTable
+        (),
+        help="Dictionaries of different shapes; replaces --layers, --kind, --arch, --k, --latents and --l1.",
+        table=SaeTable,
     )
-    arch: str = option(
-        "topk", help="Architecture.", choices=ARCHITECTURES, complete="archs", panel="Dictionaries"
-    )
+    arch: str = option("topk", help="Architecture.", choices=ARCHITECTURES, complete="archs", panel="Dictionaries")
     k: tuple[int, ...] = option(
-        (32,), help="Active features per token (topk). Repeatable: each value trains a suite.", minimum=1,
+        (32,),
+        help="Active features per token (topk). Repeatable: each value trains a suite.",
+        minimum=1,
         panel="Dictionaries",
     )
     latents: int = option(1024, help="Features per dictionary.", minimum=1, panel="Dictionaries")
@@ -51,15 +53,20 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     sequences: int = option(64, help="Sequences (games) per forward pass of the model.", minimum=1, panel="Data")
 
     lr: float | None = option(
-        None, help="Highest learning rate; if not given, 2e-4 times the root of 2^14 over the latents.", minimum=0.0,
+        None,
+        help="Highest learning rate; if not given, 2e-4 times the root of 2^14 over the latents.",
+        minimum=0.0,
         panel="Training",
     )
     warmup: float = option(
         0.02, help="Share of the tokens with a rising learning rate.", minimum=0.0, maximum=1.0, panel="Training"
     )
     decay: float = option(
-        0.3, help="Share of the tokens, at the end, in which the learning rate falls to zero.", minimum=0.0,
-        maximum=1.0, panel="Training",
+        0.3,
+        help="Share of the tokens, at the end, in which the learning rate falls to zero.",
+        minimum=0.0,
+        maximum=1.0,
+        panel="Training",
     )
     grad_clip: float = option(
         1.0, help="Largest gradient norm of a dictionary; 0 for no limit.", minimum=0.0, panel="Training"
@@ -68,7 +75,9 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         500_000, help="Vectors without firing after which a latent is dead.", minimum=1, panel="Training"
     )
     aux_k: int | None = option(
-        None, help="Dead latents that reconstruct the residual error; half the width if not given.", minimum=1,
+        None,
+        help="Dead latents that reconstruct the residual error; half the width if not given.",
+        minimum=1,
         panel="Training",
     )
     aux_coefficient: float = option(

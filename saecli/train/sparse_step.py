@@ -13,9 +13,11 @@ For a batch x [B, D], with c = x − b_dec (c = x for a transcoder), target y an
     db_enc[f] = Σ_{k: i_k = f} u_k
     db_dec    = Σ g − W_enc db_enc           instead of a product of the size of the encoder's
 
-The auxiliary loss of Gao et al. 2024 (https://arxiv.org/abs/2406.04093, A.2) revives dead latents: the ``aux_k`` largest
-pre-activations among the dead reconstruct the residual error e = −r (held constant) as ê, and
-``aux_coefficient · |e − ê|² / |e|²`` is added. It runs densely on the columns of the dead alone.
+The auxiliary loss of Gao et al. 2024 (https://arxiv.org/abs/2406.04093, A.2) revives dead latents: the ``aux_k``
+largest pre-activations among the dead reconstruct the residual error e = −r (held constant) as ê, and
+``aux_coefficient · |e − ê|² / |e|²`` is added. A latent whose pre-activation is negative everywhere would get no gradient
+from that, so ``aux_coefficient · mean ReLU(−pre)`` over batch and dead latents lifts it (after Conerly et al. 2025,
+https://transformer-circuits.pub/2025/january-update). Both run densely on the columns of the dead alone.
 
 Gradients equal those of plain autograd (tests/twins/topk_step.py); :mod:`benchmarks.topk_step` has the speed.
 """
@@ -84,9 +86,9 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     else:
         fired_F = torch.segment_reduce(values_N, "max", offsets=starts_F, initial=0) > 0
 
-    aux = 0.0
+    aux = lift = 0.0
     if len(step.dead_N) and step.aux_coefficient > 0:
-        aux = _auxiliary(topk, step, centred_BD, residual_BD, error, g_enc_FD, g_b_enc_F, g_dec_FD)
+        aux, lift = _auxiliary(topk, step, centred_BD, residual_BD, error, g_enc_FD, g_b_enc_F, g_dec_FD)
 
     g_b_dec_D = grad_BD.sum(0)
     if topk.subtracts_b_dec:
@@ -94,7 +96,7 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     topk.W_enc_DF.grad, topk.b_enc_F.grad = g_enc_FD.T, g_b_enc_F
     topk.W_dec_FD.grad, topk.b_dec_D.grad = g_dec_FD, g_b_dec_D
     mse = error / (batch * width)
-    return StepOutput(mse + step.aux_coefficient * aux, mse, active / batch, fired_F, aux)
+    return StepOutput(mse + step.aux_coefficient * (aux + lift), mse, active / batch, fired_F, aux)
 
 
 def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step: StepInput) -> tuple[Tensor, Tensor]:
@@ -145,27 +147,30 @@ def _auxiliary(
     g_enc_FD: Tensor,
     g_b_enc_F: Tensor,
     g_dec_FD: Tensor,
-) -> float:
-    """Add the gradients of the auxiliary loss and return |e − ê|² / |e|²; N dead latents."""
+) -> tuple[float, float]:
+    """Add the gradients of the auxiliary loss; return |e − ê|² / |e|² and mean ReLU(−pre). N dead latents."""
     dead_N = step.dead_N
     enc_DN, dec_ND = topk.W_enc_DF.detach()[:, dead_N], topk.W_dec_FD.detach()[dead_N]
     b_N = topk.b_enc_F.detach()[dead_N]
     keep = min(step.aux_k, len(dead_N))
-    left = 0.0
+    left = low = 0.0
+    push = step.aux_coefficient / (len(centred_BD) * len(dead_N))
     for start in range(0, len(centred_BD), _AUX_ROWS):
         part_CD = centred_BD[start : start + _AUX_ROWS]
         pre_CN = torch.addmm(b_N, part_CD, enc_DN)
+        low -= float(pre_CN.clamp_max(0).sum())
+        lifted_CN = (pre_CN < 0).to(pre_CN.dtype)
         if keep < len(dead_N):
             values_CK, columns_CK = top_k(pre_CN, keep)
             acts_CN = torch.zeros_like(pre_CN).scatter_(1, columns_CK, values_CK.relu())
         else:
-            acts_CN = pre_CN.relu_()
+            acts_CN = pre_CN.relu()
         # e − ê with e = −residual, so its negative is residual + ê.
         miss_CD = torch.addmm(residual_BD[start : start + _AUX_ROWS], acts_CN, dec_ND)
         left += float(miss_CD.square().sum())
         grad_CD = miss_CD.mul_(2 * step.aux_coefficient / error)
-        inner_CN = (grad_CD @ dec_ND.T).mul_(acts_CN > 0)
+        inner_CN = (grad_CD @ dec_ND.T).mul_(acts_CN > 0).sub_(lifted_CN, alpha=push)
         g_dec_FD.index_add_(0, dead_N, acts_CN.T @ grad_CD)
         g_enc_FD.index_add_(0, dead_N, inner_CN.T @ part_CD)
         g_b_enc_F.index_add_(0, dead_N, inner_CN.sum(0))
-    return left / error
+    return left / error, low / (len(centred_BD) * len(dead_N))

@@ -136,7 +136,9 @@ class DictionaryTrainer:
     def finished(self) -> Dictionary:
         """A copy in the units of the model, on the CPU, in the plain memory layout, without gradients."""
         result = make_dictionary(self.config.dictionary)
-        state = {name: value.detach().cpu().contiguous().clone() for name, value in self.dictionary.state_dict().items()}
+        state = {
+            name: value.detach().cpu().contiguous().clone() for name, value in self.dictionary.state_dict().items()
+        }
         state["b_enc_F"] /= self.scale_in
         state["b_dec_D"] /= self.scale_out
         if self.scale_in != self.scale_out:

@@ -58,7 +58,7 @@ def test_without_residual_sites_a_slice_means_blocks():
 def test_kinds_filter():
     assert labels(OURS, "6:9", ["mlp_out"]) == "6.mlp_out 7.mlp_out"
     assert labels(OURS, "6:9", ["resid_post"]) == "6 7 8"
-    with pytest.raises(UsageError, match="--kind mlp_post: othello-mini has resid_pre, attn_out, mlp_out"):
+    with pytest.raises(UsageError, match=r"--kind mlp_post: othello-mini has resid_pre, attn_out, mlp_out"):
         OURS.resolve("6:9", ["mlp_post"])
     with pytest.raises(UsageError, match="selects no site"):
         OURS.resolve("6", ["mlp_out"])
@@ -116,10 +116,10 @@ def test_another_model_is_refused(info, message):
 
 
 def test_another_shape_is_refused():
-    with pytest.raises(InputError, match="dictionary at 3.resid_pre, which tiny does not have"):
+    with pytest.raises(InputError, match=r"dictionary at 3\.resid_pre, which tiny does not have"):
         suite([Site(3, "resid_pre")]).attach(MODEL)
     wide = thin_gpt(GPT(GPTConfig(61, 9, 2, 2, 16)), "wide", vocabulary="othello")
-    with pytest.raises(InputError, match="width 8 at 0.resid_pre, where wide has 16"):
+    with pytest.raises(InputError, match=r"width 8 at 0\.resid_pre, where wide has 16"):
         for_model().attach(wide)
 
 

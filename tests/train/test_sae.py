@@ -115,7 +115,8 @@ def trainer(arch: str = "topk", latents: int = 32, **changes: object) -> Diction
 def features(count: int, width: int = 8, seed: int = 0) -> torch.Tensor:
     """Vectors that are sparse sums of a few directions, off centre and large."""
     generator = torch.Generator().manual_seed(seed)
-    directions = torch.nn.functional.normalize(torch.randn(16, width, generator=torch.Generator().manual_seed(99)), dim=1)
+    directions = torch.randn(16, width, generator=torch.Generator().manual_seed(99))
+    directions /= directions.norm(dim=1, keepdim=True)
     weights = torch.rand(count, 16, generator=generator) * (torch.rand(count, 16, generator=generator) < 0.1)
     return 30 * weights @ directions + 7
 
@@ -172,7 +173,7 @@ def test_the_auxiliary_loss_revives_the_dead():
         return made.dead_share
 
     assert dead_share(0.0) > 0.3
-    assert dead_share(1 / 8) < 0.1
+    assert dead_share(1 / 32) < 0.15
 
 
 # --- the loop -------------------------------------------------------------------------------------------------------
@@ -270,7 +271,7 @@ def test_a_plan_names_every_dictionary():
         plan_dictionaries(TrainSaeConfig(k=(40,), latents=16), info)
     with pytest.raises(UsageError, match=r"--layers 7: selects no resid_pre site: tiny has 0\.\.2; try --layers 0:3"):
         plan_dictionaries(TrainSaeConfig(layers="7:"), info)
-    with pytest.raises(UsageError, match="Two .* tables train a dictionary at 0.resid_pre"):
+    with pytest.raises(UsageError, match=r"Two .* tables train a dictionary at 0.resid_pre"):
         plan_dictionaries(TrainSaeConfig(sae=(SaeTable(), SaeTable(layers="0"))), info)
 
 

@@ -24,6 +24,6 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> torch.Tensor:
         values, indices = dead.topk(min(step.aux_k, dead.shape[1]), dim=-1)
         aux_acts = torch.zeros_like(dead).scatter(-1, indices, values.relu())
         aux = (error - aux_acts @ dictionary.W_dec_FD[step.dead_N]).square().sum() / error.square().sum()
-        loss = loss + step.aux_coefficient * aux
+        loss = loss + step.aux_coefficient * (aux + (-dead).relu().mean())
     loss.backward()
     return loss.detach()
