@@ -113,7 +113,7 @@ def _plan(config: TrainSaeConfig, table: SaeTable, site: Site, k: int, info: Mod
     return TrainerConfig(
         variant=variant,
         dictionary=DictionaryConfig(table.arch, width, table.latents, site, site, width, options),
-        lr=lr if lr is not None else 2e-4 * math.sqrt(2**14 / table.latents),
+        lr=lr if lr is not None else 1e-3 * math.sqrt(2**14 / table.latents),
         l1=table.l1,
         aux_k=config.aux_k if config.aux_k is not None else max(1, width // 2),
         aux_coefficient=config.aux_coefficient,

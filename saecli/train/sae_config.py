@@ -54,7 +54,7 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
 
     lr: float | None = option(
         None,
-        help="Highest learning rate; if not given, 2e-4 times the root of 2^14 over the latents.",
+        help="Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.",
         minimum=0.0,
         panel="Training",
     )
