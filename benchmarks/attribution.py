@@ -3,8 +3,8 @@
     python benchmarks/attribution.py [--pairs 7] [--threads 1]
 
 A GPT-2-small-shaped model with random weights, TopK dictionaries (k 32) of 24,576 latents at the residual stream before
-and after block 6 and at its attention and MLP outputs, 16 tokens. Every figure is CPU seconds per removed feature or per
-child, taken in interleaved pairs; the medians and the median of the ratios are printed.
+and after block 6 and at its attention and MLP outputs, 16 tokens. Every figure is CPU time per removed feature or per child,
+taken in interleaved pairs; the medians and the median of the ratios are printed.
 
 reference   ablation: a whole forward per feature, in which the feature's site is encoded and decoded twice and the
             watched sites are encoded densely. Gradient: a whole backward per node with parameter gradients.
@@ -60,7 +60,7 @@ def dictionary(site: Site, x_SD: Tensor) -> Dictionary:
     return made.requires_grad_(False)
 
 
-# --- ablation: the slow ways --------------------------------------------------------------------------------------------
+# --- ablation: the slow ways ---
 
 
 def ablate_as_reference(clean: CleanRun, nodes: SiteNodes, watched: list[Site]) -> Tensor:
@@ -113,7 +113,7 @@ def check_ablation(clean: CleanRun, slow_NSF: Tensor, fast: list, watched: list[
     return float((got - expected).abs().max() / acts.max())
 
 
-# --- gradient: the slow ways --------------------------------------------------------------------------------------------
+# --- gradient: the slow ways ---
 
 
 def edges_by_whole_backwards(clean: CleanRun, children: SiteNodes, *, parameter_gradients: bool) -> list[Tensor]:
@@ -149,7 +149,7 @@ def edges(clean: CleanRun, children: SiteNodes) -> list[EdgeBlock]:
     return list(chain.from_iterable(edges_into(DirectPaths(clean), children, clean.nodes)))
 
 
-# --- pairs ----------------------------------------------------------------------------------------------------------------
+# --- pairs ---
 
 
 def timed(work: Callable[[], object], units: int) -> float:

@@ -103,7 +103,7 @@ class _Draft:
     totals: dict[str, float]
 
 
-# --- first order --------------------------------------------------------------------------------------------------------
+# --- first order ---
 
 
 def _gradient(config: TraceConfig, clean: CleanRun, pinned: Sequence[tuple[Site, int]]) -> _Draft:
@@ -133,7 +133,7 @@ def _gradient(config: TraceConfig, clean: CleanRun, pinned: Sequence[tuple[Site,
     return draft
 
 
-# --- ablation -----------------------------------------------------------------------------------------------------------
+# --- ablation ---
 
 
 def _ablation(config: TraceConfig, clean: CleanRun, pinned: Sequence[tuple[Site, int]], progress: Progress) -> _Draft:
@@ -236,25 +236,25 @@ def _strongest_per_child(edges: Sequence[Edge], config: TraceConfig, target: Add
     return out
 
 
-# --- shared -------------------------------------------------------------------------------------------------------------
+# --- shared ---
 
 
 def _pinned(config: TraceConfig, clean: CleanRun, suite: Suite, residual: str) -> list[tuple[Site, int]]:
     found: list[tuple[Site, int]] = []
     for text in config.pin:
         for address in parse_addresses(text, residual):
-            feature_dictionary(suite, address.site, address.index, f"--pin {text}")
-            assert address.site is not None and address.index is not None  # noqa: S101 (checked just above)
-            if address.site not in clean.nodes:
+            dictionary = feature_dictionary(suite, address.site, address.index, f"--pin {text}")
+            site, index = dictionary.config.reads, int(address.index or 0)
+            if site not in clean.nodes:
                 raise UsageError(f"--pin {text} lies outside the chosen sites.", "Widen --layers.")
-            nodes = clean.nodes[address.site]
-            fires = nodes.index_N == address.index
+            nodes = clean.nodes[site]
+            fires = nodes.index_N == index
             if address.position is not None:
                 fires &= nodes.position_N == address.position
             if not fires.any():
                 where = "" if address.position is None else f" at position {address.position}"
                 raise UsageError(f"--pin {text} does not fire on this input{where}, so it has no effect.")
-            found.append((address.site, address.index))
+            found.append((site, index))
     return found
 
 

@@ -56,7 +56,7 @@ def unit(*indices: int, width: int) -> Tensor:
 @pytest.fixture
 def ladder() -> CleanRun:
     """[a b c p q] = (2 1 3 0 0); MLP: p += 2 relu(a − b), q += 5 relu(b − a); y = a/2 + c + p + 3 q."""
-    a, b, c, p, q = range(5)
+    a, b, _c, p, q = range(5)
 
     def mlp(x: Tensor) -> Tensor:
         out = torch.zeros_like(x)

@@ -38,8 +38,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for parameter in made.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.4)
         dictionaries.append(made)
-    info = SuiteInfo(
-        "tiny", "tiny", model_fingerprint=fingerprint_module(model), context=59, vocabulary="othello"
-    )
+    info = SuiteInfo("tiny", "tiny", model_fingerprint=fingerprint_module(model), context=59, vocabulary="othello")
     write_suite(Suite.of(info, dictionaries), folder / "suite")
     return folder

@@ -16,7 +16,7 @@ from saecli.core.site import Site
 from saecli.trace.config import TraceConfig, threshold
 from saecli.trace.engine import trace
 from saecli.trace.question import ask
-from tests.trace.conftest import LAYERS
+from tests.trace.conftest import LAYERS, WIDTH
 from zoo.load import load_model, load_suite
 
 GAME = "f5d6c3d3c4f4"
@@ -169,14 +169,6 @@ def test_thresholds(text: str | None, value: float) -> None:
 # --- through the command line -------------------------------------------------------------------------------------
 
 
-def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    from saecli.cli.app import run
-
-    code = run(arguments)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 BAD = {
     "nothing selected": (["--layers", "9:12"], 2, "--layers 9:12 selects no"),
     "no slice": (["--layers", "six"], 2, "slice"),
@@ -197,9 +189,8 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_one_sentence_and_leaves_nothing(case: str, tiny: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_bad_input_is_one_sentence_and_leaves_nothing(case: str, tiny: Path, tmp_path: Path, saecli) -> None:
     arguments, code, words = BAD[case]
-    monkeypatch.chdir(tmp_path)
     model = str(tiny)
     if arguments[0].startswith("MODEL:"):
         model, arguments = arguments[0].removeprefix("MODEL:"), []
@@ -211,57 +202,56 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(case: str, tiny: Path, tmp
     long_game = "".join(square_name(int(m)) for m in random_games(1, 0).moves[0])
     arguments = [a.replace("SILENT", f"2:{silent}@5").replace("LONG", long_game) for a in arguments]
     game = [] if "--game" in arguments else ["--game", GAME]
-    found, out, err = call(capsys, "trace", model, *game, *arguments)
-    assert (found, out) == (code, "")
-    assert words in err
-    assert "Traceback" not in err
+    done = saecli("trace", model, *game, *arguments)
+    assert (done.code, done.out) == (code, "")
+    assert words in done.err
+    assert "Traceback" not in done.err
     assert not list(tmp_path.iterdir())
 
 
-def test_a_suite_of_another_model_is_refused(tiny: Path, tmp_path: Path, capsys) -> None:
+def test_a_suite_of_another_model_is_refused(tiny: Path, tmp_path: Path, saecli) -> None:
     from saecli.core.gpt import GPT, GPTConfig
     from saecli.formats.hf_gpt2 import save_gpt
 
-    save_gpt(GPT(GPTConfig(vocab_size=61, n_ctx=59, n_layer=LAYERS, n_head=2, d_model=16)), tmp_path / "other", vocabulary="othello")
-    code, _, err = call(capsys, "trace", str(tmp_path / "other"), "--suite", str(tiny), "--out", str(tmp_path / "run"))
-    assert code == 3
-    assert "made for" in err
+    other = GPT(GPTConfig(vocab_size=61, n_ctx=59, n_layer=LAYERS, n_head=2, d_model=WIDTH))
+    save_gpt(other, tmp_path / "other", vocabulary="othello")
+    done = saecli("trace", "other", "--suite", tiny, "--out", "run")
+    assert done.code == 3
+    assert "made for" in done.err
     assert not (tmp_path / "run").exists()
 
 
-def test_a_corrupted_dictionary_is_named(tiny: Path, tmp_path: Path, capsys) -> None:
+def test_a_corrupted_dictionary_is_named(tiny: Path, tmp_path: Path, saecli) -> None:
     shutil.copytree(tiny, tmp_path / "copy")
     weights = tmp_path / "copy" / "suite" / "1.resid_pre" / "sae_weights.safetensors"
     data = bytearray(weights.read_bytes())
     data[-5] ^= 1
     weights.write_bytes(data)
-    code, _, err = call(capsys, "trace", str(tmp_path / "copy"), "--layers", "1:3", "--out", str(tmp_path / "run"))
-    assert code == 3
-    assert "1.resid_pre" in err
+    done = saecli("trace", "copy", "--layers", "1:3", "--out", "run")
+    assert done.code == 3
+    assert "1.resid_pre" in done.err
     assert not (tmp_path / "run").exists()
-    code, *_ = call(capsys, "trace", str(tmp_path / "copy"), "--layers", "2:", "--out", str(tmp_path / "run"))
-    assert code == 0  # what is not read does not matter
+    assert saecli("trace", "copy", "--layers", "2:", "--out", "run").code == 0  # what is not read does not matter
 
 
-def test_a_run_writes_every_file_and_is_found_again(tiny: Path, tmp_path: Path, capsys) -> None:
-    out = str(tmp_path / "run")
-    code, text, err = call(capsys, "trace", str(tiny), "--game", GAME, "--out", out, "--json")
-    assert code == 0, err
-    document = json.loads(text)
+def test_a_run_writes_every_file_and_is_found_again(tiny: Path, tmp_path: Path, saecli) -> None:
+    done = saecli("trace", tiny, "--game", GAME, "--out", "run", "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
     assert document["schema"] == "saecli.trace/1"
     expected = {"graph.json", "nodes.csv", "edges.csv", "graph.dot", "graph.svg", "graph.png", "graph.html"}
-    assert expected <= {p.name for p in Path(out).iterdir()}
+    assert expected <= {p.name for p in (tmp_path / "run").iterdir()}
     assert set(document["files"]) == expected
-    again = call(capsys, "trace", str(tiny), "--game", GAME, "--out", out, "--json")
-    assert json.loads(again[1])["reused"] is True
-    code, _, err = call(capsys, "trace", str(tiny), "--game", GAME + "e6", "--out", out)
-    assert code == 3
-    assert "--overwrite" in err
+    again = saecli("trace", tiny, "--game", GAME, "--out", "run", "--json")
+    assert json.loads(again.out)["reused"] is True
+    other = saecli("trace", tiny, "--game", GAME + "e6", "--out", "run")
+    assert other.code == 3
+    assert "--overwrite" in other.err
 
 
-def test_a_foreign_directory_is_left_alone(tiny: Path, tmp_path: Path, capsys) -> None:
+def test_a_foreign_directory_is_left_alone(tiny: Path, tmp_path: Path, saecli) -> None:
     (tmp_path / "precious.txt").write_text("keep")
-    code, _, err = call(capsys, "trace", str(tiny), "--game", GAME, "--out", str(tmp_path), "--overwrite")
-    assert code == 3
-    assert "left alone" in err
+    done = saecli("trace", tiny, "--game", GAME, "--out", tmp_path, "--overwrite")
+    assert done.code == 3
+    assert "left alone" in done.err
     assert [p.name for p in tmp_path.iterdir()] == ["precious.txt"]
