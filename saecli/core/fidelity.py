@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saecli.core.dictionary import Dictionary
+from saecli.core.dictionary import Dictionary, SparseActs
 from saecli.core.errors import InputError
 from saecli.core.model import HookedModel, ModelRun
 from saecli.core.progress import Progress, silent
@@ -87,7 +87,7 @@ class SiteFidelity:
     Attributes:
         site: Site written.
         l0: Active features per token.
-        dead_share: Share of features that no held-out token activates.
+        dead_share: Share of features that no held-out token activates, those that only count here included.
         dictionary: The site replaced by the reconstruction.
         pca: The site replaced by its projection on ``components`` principal components.
         components: L0, rounded.
@@ -111,6 +111,7 @@ class SuiteFidelity:
 
     Attributes:
         sequences, tokens: How many were measured.
+        firing_tokens: Over how many tokens, these included, a feature had to stay silent to count as dead.
         ce: Of the model itself, nats.
         allowed: Of the model itself; None without rules.
         sites: One entry per dictionary, in the order of depth.
@@ -118,6 +119,7 @@ class SuiteFidelity:
 
     sequences: int
     tokens: int
+    firing_tokens: int
     ce: Interval
     allowed: Interval | None
     sites: tuple[SiteFidelity, ...]
@@ -190,6 +192,7 @@ def measure_suites(
     held_out: Sequence[Sample],
     training_side: Iterable[Sample],
     *,
+    firing: Sequence[Sample] = (),
     seed: int = 0,
     progress: Progress = silent,
 ) -> dict[str, SuiteFidelity]:
@@ -200,6 +203,7 @@ def measure_suites(
         suites: Suites by name; their dictionaries may be at different sites.
         held_out: Sequences that nothing was trained on.
         training_side: Sequences for means and principal components.
+        firing: More held-out sequences, only to see which features ever fire: a rare feature is not a dead one.
         seed: Of the bootstrap.
         progress: Told of every site and batch.
 
@@ -219,7 +223,25 @@ def measure_suites(
     if not table.counts:
         raise InputError("The held-out data hold no position to measure on.")
     table.close(seed)
-    return {name: _collect(name, suite, table, fired, components) for name, suite in suites.items()}
+    firing_tokens = int(table.tokens.sum()) + sum(int((sample.next_BS >= 0).sum()) for sample in firing)
+    for number, sample in enumerate(firing):
+        _note_firing(model, suites, sample, fired)
+        progress("looking for dead features", number + 1, len(firing))
+    return {name: _collect(name, suite, table, fired, components, firing_tokens) for name, suite in suites.items()}
+
+
+def _note_firing(
+    model: HookedModel, suites: Mapping[str, Suite], sample: Sample, fired: dict[tuple[str, Site], Tensor]
+) -> None:
+    """Add the features that fire in one more batch."""
+    read = sorted({site for suite in suites.values() for site in suite})
+    run = model.run(sample.tokens_BS, read=read, stop_after=read[-1])
+    here_BS = sample.next_BS >= 0
+    for name, suite in suites.items():
+        for site, dictionary in suite.items():
+            fired[name, dictionary.config.writes] |= _fired(
+                dictionary, dictionary.encode_sparse(run.sites[site][here_BS])
+            )
 
 
 def _measure_batch(
@@ -280,10 +302,16 @@ def _reconstruct(dictionary: Dictionary, x: Tensor, here_BS: Tensor) -> tuple[Te
     acts = dictionary.encode_sparse(flat)
     _, restore = dictionary.prepare(flat)
     y = restore(dictionary.decode_sparse(acts)).view(*x.shape[:-1], -1)
-    active_TK = acts.values_TK > 0
-    fired_F = torch.zeros(dictionary.n_latents, dtype=torch.bool, device=x.device)
-    fired_F[acts.indices_TK[active_TK & here_BS.reshape(-1, 1)]] = True
-    return y, active_TK.sum(-1).double().view(here_BS.shape), fired_F
+    l0_BS = (acts.values_TK > 0).sum(-1).double().view(here_BS.shape)
+    here_N = here_BS.reshape(-1)
+    return y, l0_BS, _fired(dictionary, SparseActs(acts.indices_TK[here_N], acts.values_TK[here_N]))
+
+
+def _fired(dictionary: Dictionary, acts: SparseActs) -> Tensor:
+    """Which features are active somewhere: bool [F]."""
+    fired_F = torch.zeros(dictionary.n_latents, dtype=torch.bool, device=acts.values_TK.device)
+    fired_F[acts.indices_TK[acts.values_TK > 0]] = True
+    return fired_F
 
 
 class _Table:
@@ -370,6 +398,7 @@ def _collect(
     table: _Table,
     fired: Mapping[tuple[str, Site], Tensor],
     components: Mapping[tuple[str, Site], int],
+    firing_tokens: int,
 ) -> SuiteFidelity:
     rules = table.known(("allowed", "model"))
     per_token = partial(table.statistic, _ratio)
@@ -402,6 +431,7 @@ def _collect(
     return SuiteFidelity(
         sequences=len(table.tokens),
         tokens=int(table.tokens.sum()),
+        firing_tokens=firing_tokens,
         ce=per_token(("ce", "model"), ("tokens",)),
         allowed=per_token(("allowed", "model"), ("tokens",)) if rules else None,
         sites=tuple(sites),

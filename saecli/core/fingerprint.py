@@ -27,7 +27,7 @@ def fingerprint_tensors(tensors: Mapping[str, Tensor]) -> str:
         value = value.contiguous()
         header = f"{name}\0{str(value.dtype).removeprefix('torch.')}\0{tuple(value.shape)}\0"
         digest.update(header.encode())
-        digest.update(memoryview(value.reshape(-1).view(torch.uint8).numpy()))
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
     return f"{VERSION}:{digest.hexdigest()}"
 
 

@@ -10,14 +10,15 @@ _TRAINING_SIDE_SEED = (1 << 62) - 1
 _BATCH = 64
 
 
-def othello_samples(games: int, *, training_side: bool = False) -> list[Sample]:
+def othello_samples(games: int, *, training_side: bool = False, shift: int = 0) -> list[Sample]:
     """Random Othello games with their legal moves as the allowed tokens.
 
     Args:
         games: How many.
         training_side: Games for fitting, other than the held-out ones.
+        shift: Another value gives other held-out games.
     """
-    played = random_games(games, _TRAINING_SIDE_SEED) if training_side else held_out_games(games)
+    played = random_games(games, _TRAINING_SIDE_SEED) if training_side else held_out_games(games, shift)
     samples = []
     for start in range(0, games, _BATCH):
         part = slice(start, start + _BATCH)

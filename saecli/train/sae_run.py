@@ -19,6 +19,7 @@ from saecli.train.sae import METRICS, plan_dictionaries, train_sae
 from saecli.train.sae_config import TrainSaeConfig
 
 _FITTING_GAMES = 400
+_FIRING_GAMES = 10  # times the games measured: a feature is dead if it is silent in all of these
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +91,8 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
     fidelity: dict[str, SuiteFidelity] = {}
     if config.held_out:
         held_out, fitting = othello_samples(config.held_out), othello_samples(_FITTING_GAMES, training_side=True)
-        fidelity = measure_suites(model, suites, held_out, fitting, seed=config.seed, progress=progress)
+        firing = othello_samples(_FIRING_GAMES * config.held_out, shift=1)
+        fidelity = measure_suites(model, suites, held_out, fitting, firing=firing, seed=config.seed, progress=progress)
         run.write_json("fidelity.json", {name: _plain(dataclasses.asdict(one)) for name, one in fidelity.items()})
         suites = {name: with_measurements(suite, fidelity[name].measured()) for name, suite in suites.items()}
     for name, suite in suites.items():

@@ -15,9 +15,9 @@ For a batch x [B, D], with c = x − b_dec (c = x for a transcoder), target y an
 
 The auxiliary loss of Gao et al. 2024 (https://arxiv.org/abs/2406.04093, A.2) revives dead latents: the ``aux_k``
 largest pre-activations among the dead reconstruct the residual error e = −r (held constant) as ê, and
-``aux_coefficient · |e − ê|² / |e|²`` is added. A latent whose pre-activation is negative everywhere would get no gradient
-from that, so ``aux_coefficient · mean ReLU(−pre)`` over batch and dead latents lifts it (after Conerly et al. 2025,
-https://transformer-circuits.pub/2025/january-update). Both run densely on the columns of the dead alone.
+``aux_coefficient · |e − ê|² / |e|²`` is added. A latent whose pre-activation is negative everywhere would get no
+gradient from that, so ``aux_coefficient · mean ReLU(−pre)`` over batch and dead latents lifts it (after Conerly et al.
+2025, https://transformer-circuits.pub/2025/january-update). Both run densely on the columns of the dead alone.
 
 Gradients equal those of plain autograd (tests/twins/topk_step.py); :mod:`benchmarks.topk_step` has the speed.
 """

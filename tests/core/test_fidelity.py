@@ -1,0 +1,118 @@
+"""Fidelity: a perfect dictionary keeps everything, the controls are what they say, intervals hold the value."""
+
+import pytest
+import torch
+
+from saecli.core.dictionary import DictionaryConfig
+from saecli.core.fidelity import Sample, fit_baselines, measure_suites
+from saecli.core.gpt import GPT, GPTConfig
+from saecli.core.hooks import thin_gpt
+from saecli.core.site import Site
+from saecli.core.suite import Suite, SuiteInfo
+from saecli.dictionaries import make_dictionary
+
+D, VOCAB = 6, 11
+SITES = (Site(0, "resid_pre"), Site(1, "attn_out"), Site(2, "resid_pre"))
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    made = thin_gpt(GPT(GPTConfig(VOCAB, 8, 2, 2, D)), "tiny")
+    with torch.no_grad():
+        for parameter in made.module.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.4)
+    return made
+
+
+def samples(count: int, seed: int) -> list[Sample]:
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(VOCAB, (count, 9), generator=generator)
+    following = tokens[:, 1:].clone()
+    following[::2, 5:] = -1
+    allowed = torch.rand(count, 8, VOCAB, generator=generator) < 0.4
+    return [Sample(tokens[part, :8], following[part], allowed[part]) for part in (slice(0, 7), slice(7, count))]
+
+
+def perfect(k: int) -> Suite:
+    """x = ReLU(x) − ReLU(−x): exact when k is the width."""
+    made = []
+    for site in SITES:
+        one = make_dictionary(DictionaryConfig("topk", D, 2 * D, site, site, D, {"k": k})).requires_grad_(False)
+        one.W_enc_DF.copy_(torch.cat([torch.eye(D), -torch.eye(D)], dim=1))
+        one.W_dec_FD.copy_(one.W_enc_DF.T)
+        made.append(one)
+    return Suite.of(SuiteInfo("perfect", "tiny"), made)
+
+
+def test_a_rare_feature_is_not_a_dead_one(model):
+    one, rare = samples(20, 1), samples(200, 3)
+    few = measure_suites(model, {"": perfect(1)}, one, samples(30, 2))[""]
+    many = measure_suites(model, {"": perfect(1)}, one, samples(30, 2), firing=rare)[""]
+    assert sum(site.dead_share for site in many.sites) < sum(site.dead_share for site in few.sites)
+    assert many.firing_tokens == few.tokens + sum(int((sample.next_BS >= 0).sum()) for sample in rare)
+    assert [site.dictionary for site in many.sites] == [site.dictionary for site in few.sites]
+
+
+@pytest.fixture(scope="module")
+def measured(model):
+    return measure_suites(model, {"all": perfect(D), "few": perfect(2)}, samples(20, 1), samples(30, 2))
+
+
+def test_a_perfect_dictionary_keeps_everything(measured):
+    for one in measured["all"].sites:
+        assert one.l0.value == pytest.approx(D)
+        for whole in (one.dictionary, one.pca):  # as many components as dimensions
+            assert whole.variance_explained.value == pytest.approx(1, abs=1e-5)
+            assert whole.recovered_mean.value == pytest.approx(1, abs=1e-3)
+            assert whole.recovered_zero.value == pytest.approx(1, abs=1e-3)
+            assert whole.allowed_kept.value == pytest.approx(1)
+
+
+def test_a_poor_one_does_not_and_pca_is_the_best_linear_one(measured):
+    for one in measured["few"].sites:
+        assert one.components == 2
+        assert one.dictionary.variance_explained.value < 0.95
+        assert one.pca.variance_explained.value < 1
+        assert one.dictionary.variance_explained.low < one.dictionary.variance_explained.value
+        assert one.dictionary.variance_explained.value < one.dictionary.variance_explained.high
+
+
+def test_ablations_recover_nothing_against_themselves(measured):
+    for one in measured["few"].sites:
+        assert one.mean.recovered_mean.value == 0
+        assert one.zero.recovered_zero.value == 0
+        assert abs(one.mean.variance_explained.value) < 0.1
+
+
+def test_replacing_by_hand_gives_the_same_numbers(model, measured):
+    suite, site = perfect(2), SITES[1]
+    ce = count = right = error = 0.0
+    kept = []
+    for sample in samples(20, 1):
+        here = sample.next_BS >= 0
+        x = model.run(sample.tokens_BS, read=[site]).sites[site]
+        logits = model.run(sample.tokens_BS, write={site: suite[site]}).logits
+        logp = logits.log_softmax(-1)[here]
+        ce -= float(logp.gather(1, sample.next_BS[here][:, None]).sum())
+        right += float(sample.allowed_BSV[here].gather(1, logp.argmax(1, keepdim=True)).sum())
+        error += float((suite[site](x) - x)[here].square().sum())
+        count += int(here.sum())
+        kept.append(x[here])
+    spread = float((torch.cat(kept) - torch.cat(kept).mean(0)).square().sum())
+    one = next(one for one in measured["few"].sites if one.site == site)
+    assert one.dictionary.ce.value == pytest.approx(ce / count, rel=1e-5)
+    assert one.dictionary.allowed.value == pytest.approx(right / count)
+    assert one.dictionary.variance_explained.value == pytest.approx(1 - error / spread, rel=1e-4)
+    assert measured["few"].tokens == count
+    assert measured["few"].measured()[site]["ce_recovered_mean"] == round(one.dictionary.recovered_mean.value, 5)
+
+
+def test_principal_components_are_those_of_the_covariance(model):
+    site = SITES[2]
+    baseline = fit_baselines(model, [site], samples(30, 2))[site]
+    x = torch.cat([model.run(s.tokens_BS, read=[site]).sites[site][s.next_BS >= 0] for s in samples(30, 2)])
+    torch.testing.assert_close(baseline.mean_D, x.mean(0), rtol=1e-4, atol=1e-5)
+    left = (x - baseline.project(x, 3)).square().sum()
+    singular = torch.linalg.svdvals(x - x.mean(0))
+    torch.testing.assert_close(left, singular[3:].square().sum(), rtol=1e-3, atol=1e-4)
