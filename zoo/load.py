@@ -73,9 +73,7 @@ def load_model(
     return model
 
 
-def load_suite(
-    name_or_path: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32
-) -> Suite:
+def load_suite(name_or_path: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Suite:
     """Load the suite of a model of the zoo, or one from a folder; its dictionaries are read when first asked for.
 
     Args:
@@ -87,6 +85,15 @@ def load_suite(
         UsageError: Neither a zoo name nor a folder with a suite.
         InputError: The suite is damaged.
     """
+    return read_suite(locate_suite(name_or_path), name=name_or_path, device=device, dtype=dtype)
+
+
+def locate_suite(name_or_path: str) -> Path:
+    """The folder of a suite; see :func:`load_suite`.
+
+    Raises:
+        UsageError: There is none.
+    """
     entry = INDEX.get(name_or_path)
     if entry is not None and entry.asset:
         folder = resource("assets", entry.asset, "suite")
@@ -95,7 +102,7 @@ def load_suite(
         folder = folder if is_suite(folder) else folder / "suite"
     if not is_suite(folder):
         raise UsageError(f"{name_or_path!r} has no suite of dictionaries.", "Name one with --suite FOLDER.")
-    return read_suite(folder, name=name_or_path, device=device, dtype=dtype)
+    return folder
 
 
 def locate_model(name_or_path: str) -> Path:

@@ -291,8 +291,8 @@ class _Watcher:
     def _difference(self, position: int, delta_ND: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
         """Features [C] that can change at a position, and their change [n, C], when its input moves by ``delta_ND``."""
         pre_F, acts_F = self.pre_SF[position], self.acts_SF[position]
-        slack = 1e-6 * pre_F.abs().max()  # rounding of the products that the bound is compared with
-        bound_F = size * self.norm_F * (1 + 1e-5) + slack
+        rounding = 16 * torch.finfo(pre_F.dtype).eps  # of the products that the bound is compared with
+        bound_F = size * self.norm_F * (1 + rounding) + rounding * pre_F.abs().max()
         mask_F = self.dictionary.may_be_active(pre_F[None], bound_F[None])[0] | (acts_F != 0)
         index_C = mask_F.nonzero()[:, 0]
         if len(index_C) * GATHER_COST > len(mask_F):

@@ -109,20 +109,22 @@ def clean_run(model: HookedModel, dictionaries: dict[Site, Dictionary], tokens_S
             or a chosen site that the metric cannot see.
     """
     if not dictionaries:
-        raise UsageError("no site was chosen")
+        raise UsageError("There is no site to trace.")
     if odd := [str(site) for site in dictionaries if site.kind not in TRACED_KINDS]:
         raise UsageError(
             f"dictionaries at {', '.join(odd)} cannot be traced", f"traced kinds: {', '.join(TRACED_KINDS)}"
         )
     if transcoders := [str(d.config.reads) for d in dictionaries.values() if d.config.reads != d.config.writes]:
-        raise UsageError(f"tracing through transcoders is not supported yet ({', '.join(transcoders)})")
+        raise UsageError(f"Tracing through transcoders is not supported yet ({', '.join(transcoders)}).")
     end = metric.site(model.info)
+    if end.kind not in TRACED_KINDS:
+        raise UsageError(f"A target at {end} cannot be traced.", f"Traced kinds: {', '.join(TRACED_KINDS)}.")
     if late := [
         str(site) for site in dictionaries if site > end or (site == end and isinstance(metric, FeatureMetric))
     ]:
-        raise UsageError(f"the target {metric.target} lies at {end}; {', '.join(late)} cannot act on it")
+        raise UsageError(f"The target {metric.target} lies at {end}; {', '.join(late)} cannot act on it.")
     if not 0 <= metric.position < len(tokens_S):
-        raise UsageError(f"position {metric.position} is outside the prompt of {len(tokens_S)} tokens")
+        raise UsageError(f"Position {metric.position} is outside the prompt of {len(tokens_S)} tokens.")
     dictionaries = dict(sorted(dictionaries.items()))
     first = Site(0, "resid_pre")
     watched = sorted({first, *dictionaries})

@@ -4,7 +4,7 @@ A path is direct if no other chosen site lies on it. Below a child, every chosen
 leaf that holds its clean value; what lies between is recomputed. The gradient at a leaf is then the direct dependence
 on that parent and nothing else, for any choice of sites: between two residual sites whose attention and MLP outputs
 are all chosen it is the identity, for an MLP output it is the norm and the MLP at one position, for an attention
-output the norm and the attention over all positions (spec: Marks et al. 2024 reach the same by stopping gradients).
+output the norm and the attention over all positions (Marks et al. 2024 reach the same by stopping gradients).
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
     )
     top_edges: int | None = option(
         3,
-        help="Keep, per child, this many most positive and as many most negative edges.",
+        help="Keep, per child and the target, this many most positive and as many most negative edges.",
         minimum=1,
         panel="Selection",
     )
@@ -91,6 +91,7 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
     labels: str = option(
         "auto",
         help="Feature labels: a file, auto (beside the suite), or none.",
+        input=True,
         metavar="FILE|auto|none",
         panel="Selection",
     )

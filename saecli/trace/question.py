@@ -78,10 +78,10 @@ def _othello(model: HookedModel, config: TraceConfig, suite: Mapping[Site, Dicti
             f"Move {error.ply + 1} of the game, {othello.square_name(error.move)}, is illegal"
             + (f" after {played}." if played else " as a first move.")
         ) from error
-    tokens_S = torch.from_numpy(othello.moves_to_tokens(moves))
+    tokens_S = torch.from_numpy(othello.moves_to_tokens(moves)).to(device_of(model))
     positions = tuple(
-        Position(int(token), othello.square_name(move), f"move {i + 1}", board)
-        for i, (token, move, board) in enumerate(zip(tokens_S, moves, _drawn(boards), strict=True))
+        Position(token, othello.square_name(move), f"move {i + 1}", board)
+        for i, (token, move, board) in enumerate(zip(tokens_S.tolist(), moves, _drawn(boards), strict=True))
     )
     last = len(moves) - 1
     if config.metric == "feature" or (config.target is not None and ":" in config.target):
@@ -92,16 +92,24 @@ def _othello(model: HookedModel, config: TraceConfig, suite: Mapping[Site, Dicti
     with torch.no_grad():
         logits_V = model.run(tokens_S[None]).logits
     assert logits_V is not None  # noqa: S101 (nothing stopped the run)
-    return Question(tokens_S, positions, _move_metric(config, boards, legal, last, logits_V[0, -1]))
+    return Question(tokens_S, positions, _move_metric(config, boards, legal, last, logits_V[0, -1].cpu()))
+
+
+def device_of(model: HookedModel) -> torch.device:
+    """Where the model's weights are."""
+    return next((parameter.device for parameter in model.module.parameters()), torch.device("cpu"))
 
 
 def _moves(game: str | None) -> list[int]:
     if game is None:
         return othello.random_games(1, HELD_OUT_SEED).moves[0, :DEFAULT_MOVES].tolist()
     try:
-        return othello.parse_game(game)
-    except ValueError as error:
+        moves = othello.parse_game(game)
+    except (ValueError, OverflowError) as error:
         raise InputError(f"--game: {error}.") from error
+    if -1 in moves:
+        raise InputError("--game: token 0 is no move.", "A player without a move passes silently: leave passes out.")
+    return moves
 
 
 def _drawn(boards: othello.Boards) -> list[str]:
@@ -113,7 +121,13 @@ def _drawn(boards: othello.Boards) -> list[str]:
 def _move_metric(config: TraceConfig, boards: othello.Boards, legal: np.ndarray, last: int, logits_V: Tensor) -> Metric:
     """A metric of the next move: over the mean of the illegal empty squares unless the user says otherwise."""
     legal_tokens = othello.SQUARE_TO_TOKEN[legal].astype(int)
-    plus_name, _, minus_name = (config.target or "").partition("-")
+    plus_name, dash, minus_name = (config.target or "").partition("-")
+    if dash and not (plus_name and minus_name):
+        raise UsageError(f"--target {config.target} is half a pair.", "Write F5, or a pair F5-C3.")
+    if config.metric == "kl" and config.target:
+        raise UsageError("--metric kl measures the whole next move and takes no --target.")
+    if config.metric == "logit-diff" and not dash:
+        raise UsageError("--metric logit-diff needs a pair.", "Add --target F5-C3.")
     if plus_name:
         plus = _legal_token(plus_name, legal, f"after {last + 1} moves")
     else:

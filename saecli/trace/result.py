@@ -26,18 +26,21 @@ class TraceResult(Result):
     edges: int = field_doc("Edges", "Edges kept.")
     active: int = field_doc("Active", "Active features and errors at the chosen sites before any choice.")
     coverage: float = field_doc("Coverage", "Share of their total absolute effect that the kept ones carry, 0 to 1.")
-    error_share: float = field_doc(
-        "Error share", "Share of that total carried by what the dictionaries do not explain."
+    error_share: float | None = field_doc(
+        "Error share",
+        "Share of that total carried by what the dictionaries do not explain; null if errors were not removed.",
     )
     files: list[str] = field_doc("Files", "Files in the run directory.")
 
     def summary_lines(self) -> list[str]:
         """What was found, in three lines."""
+        what = "active features" if self.error_share is None else "active features and errors"
+        errors = "" if self.error_share is None else f" ({self.error_share:.0%} lies in errors)"
         return [
             f"{self.model}: why {self.target}?  {self.metric} = {self.value:+.3f}",
             f"sites {' '.join(self.sites)}",
-            f"{self.nodes} nodes and {self.edges} edges carry {self.coverage:.0%} of the absolute effect of "
-            f"{self.active:,} active features and errors ({self.error_share:.0%} lies in errors)",
+            f"{self.nodes} nodes, {self.edges} edges; they carry {self.coverage:.0%} of the absolute effect of "
+            f"{self.active:,} {what}{errors}",
         ]
 
     def next_command(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,14 +13,34 @@ from saecli.core.site import Site
 from saecli.trace.config import TraceConfig, threshold
 
 
+class Pin(NamedTuple):
+    """A feature that stays, at one position or (None) at all."""
+
+    site: Site
+    index: int
+    position: int | None = None
+
+
+def pinned_nodes(nodes: SiteNodes, pinned: Collection[Pin]) -> Tensor:
+    """Mask [N] of the nodes of one site that are pinned; a node at all positions fits any position."""
+    mask_N = torch.zeros_like(nodes.index_N, dtype=torch.bool)
+    for pin in pinned:
+        if pin.site == nodes.site:
+            fits_N = nodes.index_N == pin.index
+            if pin.position is not None:
+                fits_N &= (nodes.position_N == pin.position) | (nodes.position_N < 0)
+            mask_N |= fits_N
+    return mask_N
+
+
 def select_nodes(
-    config: TraceConfig, nodes: Mapping[Site, SiteNodes], pinned: Collection[tuple[Site, int]]
+    config: TraceConfig, nodes: Mapping[Site, SiteNodes], pinned: Collection[Pin]
 ) -> dict[Site, SiteNodes]:
     """The nodes to keep at each site: above the threshold, within the top N and the cumulative share, or pinned."""
     return {site: found.take(kept_nodes(config, found, pinned)) for site, found in nodes.items()}
 
 
-def kept_nodes(config: TraceConfig, nodes: SiteNodes, pinned: Collection[tuple[Site, int]] = ()) -> Tensor:
+def kept_nodes(config: TraceConfig, nodes: SiteNodes, pinned: Collection[Pin] = ()) -> Tensor:
     """Mask [N] of the nodes of one site to keep; nodes without any effect only if pinned."""
     size_N = nodes.effect_N.abs()
     order = size_N.argsort(descending=True, stable=True)
@@ -27,15 +48,12 @@ def kept_nodes(config: TraceConfig, nodes: SiteNodes, pinned: Collection[tuple[S
     keep &= size_N[order] >= threshold(config.node_threshold, "--node-threshold")
     if config.top_nodes is not None:
         keep &= torch.arange(len(keep), device=keep.device) < config.top_nodes
-    if config.kept_share is not None:
+    if config.kept_share is not None and config.kept_share < 1:
         before = size_N[order].cumsum(0) - size_N[order]
         keep &= before < config.kept_share * size_N.sum()
     mask_N = torch.zeros_like(keep)
     mask_N[order] = keep
-    for site, index in pinned:
-        if site == nodes.site:
-            mask_N |= nodes.index_N == index
-    return mask_N
+    return mask_N | pinned_nodes(nodes, pinned)
 
 
 def strongest_edges(weight_CP: Tensor, config: TraceConfig) -> Tensor:

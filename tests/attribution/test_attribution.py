@@ -154,7 +154,7 @@ def test_ablation_wakes_features_up() -> None:
 
 def test_bad_requests() -> None:
     model = random_model()
-    with pytest.raises(UsageError, match="no site"):
+    with pytest.raises(UsageError, match="no site to trace"):
         clean_run(model, {}, TOKENS, CrossEntropyMetric(2, 2, "token 2"))
     site = Site(1, "resid_pre")
     with pytest.raises(UsageError, match="outside the prompt"):

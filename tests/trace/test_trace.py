@@ -128,6 +128,52 @@ def test_a_feature_as_target_sees_only_what_comes_before(tiny: Path) -> None:
     assert graph.sites == ("0", "0.attn_out", "0.mlp_out", "1", "1.attn_out")
 
 
+def test_every_path_into_a_feature_target_is_drawn_under_ablation(tiny: Path) -> None:
+    every = graph_of(tiny, keep=1.0)
+    feature = max(
+        (n for n in every.nodes if n.address.site == Site(2, "resid_pre") and n.address.kind == "feature"),
+        key=lambda n: n.activation or 0,
+    )
+    graph = graph_of(tiny, target=feature.address.format(), method="ablation", keep=1.0, top_edges=1000)
+    into_target = {e.source.site for e in graph.edges if e.target.kind == "target"}
+    assert into_target == {Site(1, "resid_pre"), Site(1, "attn_out"), Site(1, "mlp_out")}
+
+
+def test_a_pin_names_one_position(tiny: Path) -> None:
+    every = graph_of(tiny, keep=1.0)
+    at: dict = {}
+    for node in every.nodes:
+        if node.address.kind == "feature":
+            at.setdefault((node.address.site, node.address.index), []).append(node.address)
+    twice = next(addresses for addresses in at.values() if len(addresses) > 1)
+    pinned = graph_of(tiny, node_threshold="1e9", pin=(twice[0].format(),))
+    assert [n.address for n in pinned.nodes if n.address.kind == "feature"] == [twice[0]]
+
+
+def test_labels_are_found_beside_the_suite(tiny: Path, tmp_path: Path, saecli) -> None:
+    from saecli.core.labels import Label, Labels
+    from saecli.formats.labels import write_labels
+
+    suite = load_suite(str(tiny))
+    labels = Labels({suite.fingerprints[Site(2, "resid_pre")]: [Label(i, f"meaning {i}", "text") for i in range(40)]})
+    write_labels(labels, tmp_path / "mine.json")
+    assert saecli("trace", tiny, "--game", GAME, "--labels", "mine.json", "--out", "run").code == 0
+    graph = FeatureGraph.from_json(json.loads((tmp_path / "run" / "graph.json").read_text()))
+    for node in graph.nodes:
+        if node.address.kind == "feature":
+            expected = f"meaning {node.address.index}" if node.address.site == Site(2, "resid_pre") else ""
+            assert node.label == expected
+
+
+def test_half_precision_knows_the_model_it_was_made_for(tiny: Path, saecli) -> None:
+    done = saecli("trace", tiny, "--game", GAME, "--dtype", "bfloat16", "--out", "half", "--json")
+    assert done.code == 0, done.err
+    whole = saecli(
+        "trace", tiny, "--game", GAME, "--target", json.loads(done.out)["target"], "--out", "whole", "--json"
+    )
+    assert json.loads(done.out)["value"] == pytest.approx(json.loads(whole.out)["value"], rel=0.1)
+
+
 def test_metrics_of_a_move(tiny: Path) -> None:
     legal = "E3"
     logit = graph_of(tiny, target=legal, metric="logit").metric
@@ -174,6 +220,11 @@ BAD = {
     "no slice": (["--layers", "six"], 2, "slice"),
     "unknown move": (["--game", "f5 z9"], 3, "z9"),
     "illegal move": (["--game", "f5 a1"], 3, "A1"),
+    "a pass written out": (["--game", "20 0"], 3, "token 0 is no move"),
+    "half a pair": (["--target", "E3-"], 2, "half a pair"),
+    "a pair is missing": (["--metric", "logit-diff"], 2, "needs a pair"),
+    "kl has no target": (["--metric", "kl", "--method", "ablation", "--target", "E3"], 2, "takes no --target"),
+    "no such labels": (["--labels", "nowhere.json"], 3, "nowhere.json"),
     "too long": (["--game", "LONG"], 3, "59"),
     "illegal target": (["--target", "A1"], 2, "A1 is not legal"),
     "unknown target": (["--target", "Q7"], 2, "Q7"),
