@@ -157,7 +157,7 @@ class CommandConfig:
 class SharedConfig(CommandConfig):
     """The flags every command that computes something has."""
 
-    seed: int = option(0, help="Seed of everything random.", minimum=0, panel="Run")
+    seed: int = option(0, help="Seed of everything random.", minimum=0, maximum=2**32 - 1, panel="Run")
     threads: int = option(
         0, help="CPU threads; 0 means one per physical core.", minimum=0, fingerprint=False, panel="Run"
     )
@@ -311,7 +311,7 @@ def _checked_one(item: ConfigField, value: Any, where: str) -> Any:
         return value if isinstance(value, meta.table) else _table(meta.table, value, where)
     if item.base is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if item.base is str and isinstance(value, int) and not isinstance(value, bool):
+    if item.base is str and isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if type(value) is not item.base:
         raise UsageError(f"{where} expects {_TYPE_NAMES[item.base]}, got {value!r}.")

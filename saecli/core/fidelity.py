@@ -13,6 +13,7 @@ Every number has a 95 % interval from a bootstrap over sequences (tokens of a se
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -125,7 +126,7 @@ class SuiteFidelity:
     sites: tuple[SiteFidelity, ...]
 
     def measured(self) -> dict[Site, dict[str, float]]:
-        """The main numbers, as a suite's header stores them."""
+        """The main numbers, as a suite's header stores them; undefined ones are left out."""
         table = {}
         for one in self.sites:
             row = {
@@ -138,7 +139,7 @@ class SuiteFidelity:
             }
             if one.dictionary.allowed is not None and one.dictionary.allowed_kept is not None:
                 row |= {"allowed": one.dictionary.allowed.value, "allowed_kept": one.dictionary.allowed_kept.value}
-            table[one.site] = {name: round(value, 5) for name, value in row.items()}
+            table[one.site] = {name: round(value, 5) for name, value in row.items() if math.isfinite(value)}
         return table
 
 

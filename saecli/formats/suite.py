@@ -134,7 +134,7 @@ def rounded(suite: Suite, dtype: torch.dtype) -> Suite:
     """The suite as it reads back after being stored in ``dtype``: for measurements of what is shipped."""
     dictionaries = []
     for dictionary in suite.values():
-        state = {name: value.to(dtype).to(value.dtype) for name, value in dictionary.state_dict().items()}
+        state = {name: value.cpu().to(dtype).to(value.dtype) for name, value in dictionary.state_dict().items()}
         copy = saelens.make_dictionary_at(dictionary.config, Path(suite.info.name))
         copy.load_state_dict(state, assign=True)
         dictionaries.append(copy.requires_grad_(False).eval())

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from saecli.core.config import ResumeMixin, SharedConfig, option
+from saecli.core.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainLMConfig(ResumeMixin, SharedConfig):
-    """A small GPT and how it is trained; the defaults are othello-mini's."""
+    """A small GPT and how it is trained; the template othello-mini has the embedded model's recipe."""
 
     command: ClassVar[str] = "train lm"
 
@@ -62,3 +63,8 @@ class TrainLMConfig(ResumeMixin, SharedConfig):
     checkpoint_seconds: float = option(
         120.0, help="Wall-clock seconds between checkpoints.", minimum=0.0, fingerprint=False, panel="Measurement"
     )
+
+    def validate(self) -> None:
+        """Refuses heads that do not divide the width."""
+        if self.d_model % self.n_head:
+            raise UsageError(f"--d-model {self.d_model} is not a multiple of --n-head {self.n_head}.")

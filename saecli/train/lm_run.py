@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from saecli.core.errors import Failure
 from saecli.core.interrupt import deferred_interrupt
-from saecli.core.machine import DTYPES
+from saecli.core.machine import DTYPES, torch_device
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
@@ -56,6 +56,7 @@ def plan(config: TrainLMConfig) -> list[str]:
 
 def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
     """Train, round to ``save_dtype``, measure, write."""
+    torch_device(config.device)
     try:
         with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
             trained = train_lm(config, run.work, progress, stop)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from saecli.core.fidelity import SuiteFidelity, measure_suites
-from saecli.core.machine import DTYPES
+from saecli.core.machine import DTYPES, torch_device
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
@@ -83,8 +83,10 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
     """Train, measure after rounding to ``save_dtype``, write."""
     from zoo.load import load_model
 
-    model = load_model(config.model, device=config.device)
+    device = torch_device(config.device)
+    model = load_model(config.model, device=device)
     trained = train_sae(config, model, run.work, progress, threads=run.threads)
+    model.module.to("cpu")  # what is measured is what a CPU reads back from the files
     dtype = DTYPES[config.save_dtype]
     suites = {_folder(variant): rounded(suite, dtype) for variant, suite in trained.suites.items()}
     run.record(sites={name: [str(site) for site in suite.sites] for name, suite in suites.items()})
