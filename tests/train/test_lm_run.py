@@ -1,42 +1,37 @@
-"""`saecli train lm` as a command: its files, its checkpoint, and an interrupt in the middle."""
+"""``saecli train lm`` through the command line."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
+import json
 from pathlib import Path
 
 import pytest
-import torch
-
-TINY = [
-    "--n-layer=1",
-    "--n-head=1",
-    "--d-model=8",
-    "--batch-size=2",
-    "--eval-every=20",
-    "--held-out=2",
-    "--log-every=5",
-]
 
 
-@pytest.mark.slow
-def test_an_interrupt_keeps_the_step_and_the_same_command_goes_on_to_the_same_bits(tmp_path: Path):
-    command = [sys.executable, "-m", "saecli", "train", "lm", *TINY, "--steps", "200", "--threads", "1"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*command, "--out", "a"], cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    while "held-out data after step 20" not in (line := process.stderr.readline()):
-        assert line, "it ended early"
-    process.send_signal(signal.SIGINT)
-    said = process.stderr.read()
-    assert process.wait() == 130, said
-    assert "The same command continues from there." in said
-    step = torch.load(tmp_path / "a/.work/checkpoint.pt", weights_only=True)["step"]
-    assert 20 <= step < 200
-    for out in ("a", "b"):
-        subprocess.run([*command, "--out", out], cwd=tmp_path, env=env, check=True, timeout=120)
-    for name in ("model/model.safetensors", "model/config.json", "metrics.jsonl", "result.json"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+def test_a_small_model_is_trained_measured_and_stored(tmp_path: Path, saecli) -> None:
+    from zoo.load import load_model
+
+    sizes = ("--n-layer", "1", "--n-head", "2", "--d-model", "16", "--steps", "3", "--held-out", "5")
+    done = saecli("train", "lm", *sizes, "--save-dtype", "float16", "--out", "lm", "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert set(document["quality"]) == {"ce", "kl", "top1_legal", "legal_mass"}
+    model = load_model(str(tmp_path / "lm" / document["model"]))
+    assert (model.info.vocabulary, model.info.n_layers, model.info.d_model) == ("othello", 1, 16)
+    assert (tmp_path / "lm" / "metrics.jsonl").read_text().count("\n") >= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(("--n-head", "3"), "not a multiple"), (("--seed", "5000000000"), "at most"), (("--device", "cuda"), "cuda")],
+)
+def test_bad_values_are_usage_errors(arguments: tuple[str, ...], words: str, tmp_path: Path, saecli) -> None:
+    import torch
+
+    if "cuda" in arguments and torch.cuda.is_available():
+        arguments = ("--device", "mps")
+        words = "mps"
+    done = saecli("train", "lm", *arguments, "--out", "lm")
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert not (tmp_path / "lm").exists()
