@@ -50,11 +50,8 @@ class PlainTrainer:
         self.since_fired = torch.zeros(self.dictionary.n_latents, dtype=torch.int64)
 
     def step(self, x: torch.Tensor) -> None:
-        plain_topk_step(self.dictionary, StepInput(x, x, torch.empty(0, dtype=torch.long)))
+        _, fired = plain_topk_step(self.dictionary, StepInput(x, x, torch.empty(0, dtype=torch.long)))
         with torch.no_grad():
-            fired = (self.dictionary.encode(x[:1]) > 0).any(
-                0
-            )  # a token of bookkeeping: the twin returns no activations
             self.since_fired = torch.where(fired, 0, self.since_fired + len(x))
             decoder = self.dictionary.W_dec_FD
             assert decoder.grad is not None

@@ -65,32 +65,38 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     with torch.enable_grad():
         values_BK.requires_grad_()
         decoded_BD = embedding_bag(indices_BK, W_dec_FD, per_sample_weights=values_BK, mode="sum")
-    residual_BD = torch.add(decoded_BD.detach(), b_dec_D, out=space.take("residual", batch, width, like=y_BD))
-    residual_BD.sub_(y_BD)
-    error = float(residual_BD.square().sum())
-    grad_BD = torch.mul(residual_BD, 2 / (batch * width), out=space.take("grad", batch, width, like=y_BD))
-    (inner_BK,) = torch.autograd.grad(decoded_BD, values_BK, grad_BD)
+    residual_BD = space.take("residual", batch, width, like=y_BD)
+    if centred_BD is not x_BD and y_BD is x_BD:
+        torch.sub(decoded_BD.detach(), centred_BD, out=residual_BD)
+    else:
+        torch.add(decoded_BD.detach(), b_dec_D, out=residual_BD).sub_(y_BD)
+    error = float(torch.linalg.vector_norm(residual_BD)) ** 2
+    # The factor 2 / (B D) of the gradient g is applied to the few weights of the bags instead of to the residual.
+    (inner_BK,) = torch.autograd.grad(decoded_BD, values_BK, residual_BD)
     values_BK = values_BK.detach()
-    active_BK = values_BK > 0
-    active = int(active_BK.count_nonzero())
-    if active < active_BK.numel():
+    active = values_BK.numel()
+    if not bool(values_BK.min() > 0):
+        active_BK = values_BK > 0
+        active = int(active_BK.count_nonzero())
         inner_BK *= active_BK
 
+    factor = 2 / (batch * width)
     starts_F, rows_N, values_N, inner_N = _transpose(indices_BK, values_BK, inner_BK, topk.n_latents)
     offsets_F = starts_F[:-1]
-    g_dec_FD = embedding_bag(rows_N, grad_BD, offsets_F, per_sample_weights=values_N, mode="sum")
+    values_N, inner_N = values_N.mul_(factor), inner_N.mul_(factor)
+    g_dec_FD = embedding_bag(rows_N, residual_BD, offsets_F, per_sample_weights=values_N, mode="sum")
     g_enc_FD = embedding_bag(rows_N, centred_BD, offsets_F, per_sample_weights=inner_N, mode="sum")
     g_b_enc_F = torch.segment_reduce(inner_N, "sum", offsets=starts_F)
-    if active == active_BK.numel():
+    if active == values_BK.numel():
         fired_F = starts_F.diff() > 0
     else:
         fired_F = torch.segment_reduce(values_N, "max", offsets=starts_F, initial=0) > 0
 
     aux = lift = 0.0
-    if len(step.dead_N) and step.aux_coefficient > 0:
+    if len(step.dead_N) and step.aux_coefficient > 0 and error > 0:
         aux, lift = _auxiliary(topk, step, centred_BD, residual_BD, error, g_enc_FD, g_b_enc_F, g_dec_FD)
 
-    g_b_dec_D = grad_BD.sum(0)
+    g_b_dec_D = residual_BD.sum(0).mul_(factor)
     if topk.subtracts_b_dec:
         g_b_dec_D -= W_enc_DF @ g_b_enc_F
     topk.W_enc_DF.grad, topk.b_enc_F.grad = g_enc_FD.T, g_b_enc_F

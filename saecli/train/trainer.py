@@ -117,10 +117,14 @@ class DictionaryTrainer:
     def _update(self, lr_factor: float) -> None:
         decoder = self.dictionary.W_dec_FD
         if self._unit_decoder and decoder.grad is not None:
-            along_F1 = torch.linalg.vecdot(decoder.grad, decoder)[:, None]
-            decoder.grad.addcmul_(decoder, along_F1, value=-1)
+            along_F11 = decoder.grad[:, None] @ decoder[:, :, None]  # no temporary of the decoder's size
+            decoder.grad.addcmul_(decoder, along_F11[:, 0], value=-1)
         if self.config.grad_clip:
-            nn.utils.clip_grad_norm_(self.dictionary.parameters(), self.config.grad_clip)
+            gradients = [p.grad for p in self.dictionary.parameters() if p.grad is not None]
+            norm = float(nn.utils.get_total_norm(gradients))
+            if norm > self.config.grad_clip:
+                for gradient in gradients:
+                    gradient *= self.config.grad_clip / norm
         for group in self._adam.param_groups:
             group["lr"] = self.config.lr * lr_factor
         self._adam.step()

@@ -8,8 +8,8 @@ from saecli.core.dictionary import Dictionary
 from saecli.train.step import StepInput
 
 
-def topk_step(dictionary: Dictionary, step: StepInput) -> torch.Tensor:
-    """Set the gradients of a TopK dictionary on one batch and return the loss."""
+def topk_step(dictionary: Dictionary, step: StepInput) -> tuple[torch.Tensor, torch.Tensor]:
+    """Set the gradients of a TopK dictionary on one batch; return the loss and which features fired."""
     for parameter in dictionary.parameters():
         parameter.grad = None
     centred = step.x_BD - dictionary.b_dec_D if dictionary.subtracts_b_dec else step.x_BD
@@ -26,4 +26,4 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> torch.Tensor:
         aux = (error - aux_acts @ dictionary.W_dec_FD[step.dead_N]).square().sum() / error.square().sum()
         loss = loss + step.aux_coefficient * (aux + (-dead).relu().mean())
     loss.backward()
-    return loss.detach()
+    return loss.detach(), (acts.detach() > 0).any(0)
