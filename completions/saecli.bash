@@ -24,10 +24,10 @@ _saecli() {
     else
         _saecli_values "$path|$prev" || _saecli_values "$path|" || return 0
     fi
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
     case $paths in
-        files) compopt -o filenames; COMPREPLY+=($(compgen -f -- "$cur")) ;;
-        dirs) compopt -o filenames; COMPREPLY+=($(compgen -d -- "$cur")) ;;
+        files) compopt -o filenames; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- "$cur") ;;
+        dirs) compopt -o filenames; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -d -- "$cur") ;;
     esac
 }
 
@@ -60,9 +60,9 @@ _saecli_values() {
         'trace|--top-edges') words='' paths='' ;;
         'trace|--edge-threshold') words='' paths='' ;;
         'trace|--pin') words='' paths='' ;;
-        'trace|--labels') words='' paths='' ;;
+        'trace|--labels') words='' paths='files' ;;
         'trace|--layers') words='' paths='' ;;
-        'trace|--kind') words='resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post' paths='' ;;
+        'trace|--kind') words='resid_pre attn_in attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
         'trace|--device') words='auto cpu cuda mps' paths='' ;;
         'trace|--dtype') words='auto float32 bfloat16 float16 float64' paths='' ;;
         'trace|--batch-size') words='' paths='' ;;
@@ -71,7 +71,7 @@ _saecli_values() {
         'trace|--threads') words='' paths='' ;;
         'trace|--out') words='' paths='dirs' ;;
         'trace|--config') words='' paths='files' ;;
-        'trace|--template') words='' paths='' ;;
+        'trace|--template') words='othello-mini' paths='' ;;
         'trace|') words='othello-mini' paths='files' ;;
         'train|') words='lm sae' paths='' ;;
         'train lm|--data') words='othello' paths='' ;;
@@ -98,7 +98,7 @@ _saecli_values() {
         'train lm|--threads') words='' paths='' ;;
         'train lm|--out') words='' paths='dirs' ;;
         'train lm|--config') words='' paths='files' ;;
-        'train lm|--template') words='' paths='' ;;
+        'train lm|--template') words='othello-mini' paths='' ;;
         'train sae|--arch') words='standard topk' paths='' ;;
         'train sae|--k') words='' paths='' ;;
         'train sae|--latents') words='' paths='' ;;
@@ -121,12 +121,12 @@ _saecli_values() {
         'train sae|--held-out') words='' paths='' ;;
         'train sae|--checkpoint-seconds') words='' paths='' ;;
         'train sae|--layers') words='' paths='' ;;
-        'train sae|--kind') words='resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post' paths='' ;;
+        'train sae|--kind') words='resid_pre attn_in attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
         'train sae|--seed') words='' paths='' ;;
         'train sae|--threads') words='' paths='' ;;
         'train sae|--out') words='' paths='dirs' ;;
         'train sae|--config') words='' paths='files' ;;
-        'train sae|--template') words='' paths='' ;;
+        'train sae|--template') words='othello-mini' paths='' ;;
         'train sae|') words='othello-mini' paths='files' ;;
         'schema|') words='trace train' paths='' ;;
         *) return 1 ;;

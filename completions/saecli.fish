@@ -35,12 +35,12 @@ complete -c saecli -n '__saecli_at "trace"' -l positions -d 'With ablation: remo
 complete -c saecli -n '__saecli_at "trace"' -l keep -d 'Keep, per site, the strongest nodes that carry this share of the absolute effect (0.8 if no other limit on nodes is given).' -x
 complete -c saecli -n '__saecli_at "trace"' -l top-nodes -d 'Keep at most this many nodes per site, by absolute effect.' -x
 complete -c saecli -n '__saecli_at "trace"' -l node-threshold -d 'Keep nodes of at least this absolute effect: 0.05 or 2**-4.' -x
-complete -c saecli -n '__saecli_at "trace"' -l top-edges -d 'Keep, per child, this many most positive and as many most negative edges.' -x
+complete -c saecli -n '__saecli_at "trace"' -l top-edges -d 'Keep, per child and the target, this many most positive and as many most negative edges.' -x
 complete -c saecli -n '__saecli_at "trace"' -l edge-threshold -d 'Keep edges of at least this absolute weight: 0.01 or 2**5.' -x
 complete -c saecli -n '__saecli_at "trace"' -l pin -d 'Keep this feature whatever its effect; with ablation, remove only pinned features of its site. Repeatable.' -x
-complete -c saecli -n '__saecli_at "trace"' -l labels -d 'Feature labels: a file, auto (beside the suite), or none.' -x
+complete -c saecli -n '__saecli_at "trace"' -l labels -d 'Feature labels: a file, auto (beside the suite), or none.' -r -F
 complete -c saecli -n '__saecli_at "trace"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
-complete -c saecli -n '__saecli_at "trace"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post'
+complete -c saecli -n '__saecli_at "trace"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
 complete -c saecli -n '__saecli_at "trace"' -l device -d 'Where to compute.' -x -a 'auto cpu cuda mps'
 complete -c saecli -n '__saecli_at "trace"' -l dtype -d 'Number type of the model.' -x -a 'auto float32 bfloat16 float16 float64'
 complete -c saecli -n '__saecli_at "trace"' -l batch-size -d 'Items computed together: a number or auto.' -x
@@ -51,7 +51,7 @@ complete -c saecli -n '__saecli_at "trace"' -l out -d 'Directory of the results;
 complete -c saecli -n '__saecli_at "trace"' -l overwrite -d 'Replace an earlier run in that directory.'
 complete -c saecli -n '__saecli_at "trace"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "trace"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "trace"' -l template -d 'Named template with values for these flags.' -x
+complete -c saecli -n '__saecli_at "trace"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
 complete -c saecli -n '__saecli_at "trace"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "trace"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "trace"' -l quiet -d 'Print nothing but the result and errors.'
@@ -88,7 +88,7 @@ complete -c saecli -n '__saecli_at "train lm"' -l out -d 'Directory of the resul
 complete -c saecli -n '__saecli_at "train lm"' -l overwrite -d 'Replace an earlier run in that directory.'
 complete -c saecli -n '__saecli_at "train lm"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "train lm"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "train lm"' -l template -d 'Named template with values for these flags.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
 complete -c saecli -n '__saecli_at "train lm"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "train lm"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "train lm"' -l quiet -d 'Print nothing but the result and errors.'
@@ -103,7 +103,7 @@ complete -c saecli -n '__saecli_at "train sae"' -l tokens -d 'Vectors per dictio
 complete -c saecli -n '__saecli_at "train sae"' -l batch -d 'Vectors per step, nearly.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l buffer -d 'Vectors per site that are mixed with each other.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l sequences -d 'Sequences (games) per forward pass of the model.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l lr -d 'Highest learning rate; if not given, 2e-4 times the root of 2^14 over the latents.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l lr -d 'Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l warmup -d 'Share of the tokens with a rising learning rate.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l decay -d 'Share of the tokens, at the end, in which the learning rate falls to zero.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l grad-clip -d 'Largest gradient norm of a dictionary; 0 for no limit.' -x
@@ -117,14 +117,14 @@ complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequenc
 complete -c saecli -n '__saecli_at "train sae"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train sae"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post'
+complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
 complete -c saecli -n '__saecli_at "train sae"' -l seed -d 'Seed of everything random.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'
 complete -c saecli -n '__saecli_at "train sae"' -l overwrite -d 'Replace an earlier run in that directory.'
 complete -c saecli -n '__saecli_at "train sae"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "train sae"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "train sae"' -l template -d 'Named template with values for these flags.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
 complete -c saecli -n '__saecli_at "train sae"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "train sae"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "train sae"' -l quiet -d 'Print nothing but the result and errors.'

@@ -41,12 +41,12 @@ _saecli_trace() {
         '--keep=[Keep, per site, the strongest nodes that carry this share of the absolute effect (0.8 if no other limit on nodes is given).]:value: ' \
         '--top-nodes=[Keep at most this many nodes per site, by absolute effect.]:value: ' \
         '--node-threshold=[Keep nodes of at least this absolute effect: 0.05 or 2**-4.]:value: ' \
-        '--top-edges=[Keep, per child, this many most positive and as many most negative edges.]:value: ' \
+        '--top-edges=[Keep, per child and the target, this many most positive and as many most negative edges.]:value: ' \
         '--edge-threshold=[Keep edges of at least this absolute weight: 0.01 or 2**5.]:value: ' \
         '*--pin=[Keep this feature whatever its effect; with ablation, remove only pinned features of its site. Repeatable.]:value: ' \
-        '--labels=[Feature labels: a file, auto (beside the suite), or none.]:value: ' \
+        '--labels=[Feature labels: a file, auto (beside the suite), or none.]:value:_files' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
-        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post)' \
+        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre attn_in attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
         '--device=[Where to compute.]:value:(auto cpu cuda mps)' \
         '--dtype=[Number type of the model.]:value:(auto float32 bfloat16 float16 float64)' \
         '--batch-size=[Items computed together: a number or auto.]:value: ' \
@@ -57,7 +57,7 @@ _saecli_trace() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value: ' \
+        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -119,7 +119,7 @@ _saecli_train_lm() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value: ' \
+        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -138,7 +138,7 @@ _saecli_train_sae() {
         '--batch=[Vectors per step, nearly.]:value: ' \
         '--buffer=[Vectors per site that are mixed with each other.]:value: ' \
         '--sequences=[Sequences (games) per forward pass of the model.]:value: ' \
-        '--lr=[Highest learning rate; if not given, 2e-4 times the root of 2^14 over the latents.]:value: ' \
+        '--lr=[Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.]:value: ' \
         '--warmup=[Share of the tokens with a rising learning rate.]:value: ' \
         '--decay=[Share of the tokens, at the end, in which the learning rate falls to zero.]:value: ' \
         '--grad-clip=[Largest gradient norm of a dictionary; 0 for no limit.]:value: ' \
@@ -152,14 +152,14 @@ _saecli_train_sae() {
         '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
-        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre resid_mid resid_post attn_in attn_out mlp_in mlp_out mlp_post)' \
+        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre attn_in attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
         '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value: ' \
+        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \

@@ -7,36 +7,24 @@ from typing import TYPE_CHECKING
 
 from saecli.core.errors import SaecliError
 from saecli.core.resources import require_own_zoo, resource, template_names
+from saecli.core.site import KINDS
+from saecli.dictionaries import ARCHITECTURES
 
 if TYPE_CHECKING:
     from zoo.index import Entry
 
-KINDS = {
-    "resid_pre": "residual stream before a block",
-    "resid_mid": "residual stream between attention and MLP",
-    "resid_post": "residual stream after a block",
-    "attn_in": "what attention reads",
-    "attn_out": "what attention writes",
-    "mlp_in": "what the MLP reads",
-    "mlp_out": "what the MLP writes",
-    "mlp_post": "the MLP's hidden activations",
-}
-ARCHS = {
-    "standard": "ReLU with an L1 penalty",
-    "topk": "the k largest latents of each token",
-}
 PATHS = ("files", "dirs")
 
 
 def names(what: str) -> dict[str, str]:
-    """Returns the names of a kind (`models`, `suites`, `kinds`, `archs`, `templates`) with a word about each.
+    """Returns the names of a kind (`models`, `suites`, `kinds`, `archs`, `templates`) with a word about each model.
 
     For `files` and `dirs` there are none: the shell knows them.
     """
     if what == "kinds":
-        return dict(KINDS)
+        return dict.fromkeys(KINDS, "")
     if what == "archs":
-        return dict(ARCHS)
+        return dict.fromkeys(ARCHITECTURES, "")
     if what == "templates":
         return dict.fromkeys(template_names(), "")
     if what in ("models", "suites"):

@@ -142,10 +142,10 @@ _saecli() {{
     else
         _saecli_values "$path|$prev" || _saecli_values "$path|" || return 0
     fi
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
     case $paths in
-        files) compopt -o filenames; COMPREPLY+=($(compgen -f -- "$cur")) ;;
-        dirs) compopt -o filenames; COMPREPLY+=($(compgen -d -- "$cur")) ;;
+        files) compopt -o filenames; mapfile -t -O ${{#COMPREPLY[@]}} COMPREPLY < <(compgen -f -- "$cur") ;;
+        dirs) compopt -o filenames; mapfile -t -O ${{#COMPREPLY[@]}} COMPREPLY < <(compgen -d -- "$cur") ;;
     esac
 }}
 

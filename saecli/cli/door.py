@@ -148,6 +148,17 @@ def serve(door: Door, flags: dict[str, Any]) -> None:
     Raises:
         SaecliError: What the user should read instead of a result.
     """
+    try:
+        _serve(door, flags)
+    except KeyboardInterrupt as error:  # outside of `compute`, where Typer would exit without a word
+        raise Interrupted("Interrupted.", exit_code=_exit_code(error)) from error
+
+
+def _exit_code(error: KeyboardInterrupt) -> int:
+    return 143 if isinstance(error, Terminated) else 130
+
+
+def _serve(door: Door, flags: dict[str, Any]) -> None:
     from saecli.core.run import Run
 
     resolved = resolve(door.config_class, flags)
@@ -179,7 +190,7 @@ def compute(door: Door, run: Run, output: Output) -> None:
             result = engine(run.config, run, progress)
         run.finish(result)
     except KeyboardInterrupt as error:
-        code = 143 if isinstance(error, Terminated) else 130
+        code = _exit_code(error)
         if run.fail("interrupted", "interrupted"):
             raise Interrupted(
                 f"Interrupted; what is done so far is kept in {run.directory}.",
@@ -233,11 +244,11 @@ def known_inputs(config: CommandConfig) -> dict[str, Input]:
 
 
 def input_path(value: str) -> Path | None:
-    """Returns the path an input value means: an existing path, or the folder of an embedded model."""
+    """Returns the path an input value means: the folder of an embedded model, as models are loaded, or a path."""
     from saecli.cli.complete import zoo_asset
 
-    path = Path(value)
-    return path if os.path.lexists(path) else zoo_asset(value)
+    path = zoo_asset(value) or Path(value)
+    return path if os.path.lexists(path) else None
 
 
 def show_config(resolved: Resolved, output: Output) -> None:

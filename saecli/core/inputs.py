@@ -9,6 +9,9 @@ from typing import Any
 
 from saecli.core.errors import InputError
 
+RUNS = "saecli-runs"
+"""The folder of results in the current folder, which may itself be an input."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -23,7 +26,7 @@ class Input:
 
 
 def hash_input(path: Path) -> Input:
-    """Hashes a file, or a folder as the list of its files' relative names and hashes (hidden files left out).
+    """Hashes a file, or a folder as the list of its files' relative names and hashes (hidden files and results left out).
 
     Raises:
         InputError: It is not there or cannot be read.
@@ -34,7 +37,7 @@ def hash_input(path: Path) -> Input:
         lines, size = [], 0
         for file in sorted(path.rglob("*")):
             name = file.relative_to(path)
-            if file.is_file() and not any(part.startswith(".") for part in name.parts):
+            if file.is_file() and not any(part.startswith(".") or part == RUNS for part in name.parts):
                 lines.append(f"{hash_file(file)}  {name.as_posix()}\n")
                 size += file.stat().st_size
     except OSError as error:

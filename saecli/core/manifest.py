@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from saecli.core.errors import InputError
+from saecli.core.inputs import RUNS
 
 NAME = "manifest.json"
 SCHEMA = "saecli.run/1"
@@ -54,7 +55,7 @@ def require_complete(directory: Path, command: str | None = None) -> dict[str, A
     return manifest
 
 
-def latest(command: str, root: Path = Path("saecli-runs")) -> Path | None:
+def latest(command: str, root: Path = Path(RUNS)) -> Path | None:
     """Returns the directory of the latest complete run of a command below `root`, or None."""
     pointer = root / latest_name(command)
     if not pointer.is_symlink():

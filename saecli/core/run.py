@@ -26,12 +26,12 @@ from typing import Any, Literal
 from saecli.core import atomic, manifest
 from saecli.core.config import CommandConfig, config_fields, fingerprint
 from saecli.core.errors import InputError
-from saecli.core.inputs import Input, hash_file, hash_input
+from saecli.core.inputs import RUNS, Input, hash_file, hash_input
 from saecli.core.redact import redact
 from saecli.core.result import Result, to_json
 from saecli.core.threads import default_threads
 
-ROOT = Path("saecli-runs")
+ROOT = Path(RUNS)
 WORK = ".work"
 _OWN_WORK = {"lock", "tmp", "written", "previous"}
 
@@ -137,6 +137,7 @@ class Run:
         if state == "complete" and not overwrite:
             self.complete = True
             self.manifest = manifest.require_complete(directory)
+            self._point_here()
             return
         if state == "other" and not overwrite:
             raise InputError(
@@ -158,9 +159,7 @@ class Run:
                 self.manifest = {**old, "status": "running", "resumed": int(old.get("resumed", 0)) + 1}
                 self.manifest.pop("error", None)
             else:
-                self._set_aside(old)
-                self._fresh = True
-                self.manifest = self._new_manifest(sources, argv)
+                self._set_aside(old, self._new_manifest(sources, argv))
             self._save_manifest()
         except OSError as error:
             self._abandon()
@@ -204,23 +203,36 @@ class Run:
         self._lock = handle
 
     def _resumable(self) -> bool:
-        """True if the engine left something in .work/ to continue from and the command can continue."""
+        """True if the engine left a checkpoint in .work/ (`checkpoint` in its name) and the command can continue."""
         if not hasattr(self.config, "resume"):
             return False
         try:
-            return any(path.name not in _OWN_WORK for path in self.work.iterdir())
+            return any("checkpoint" in p.name and not p.name.startswith(".") for p in self.work.iterdir())
         except OSError:
             return False
 
-    def _set_aside(self, old: Mapping[str, Any] | None) -> None:
-        """Moves the files of an earlier run into .work/previous, from where a failure brings them back."""
+    def _set_aside(self, old: Mapping[str, Any] | None, new: dict[str, Any]) -> None:
+        """Moves the files of an earlier run into .work/previous, from where a failure brings them back.
+
+        The manifest says `running` before the first file moves, so that a kill never leaves a complete run without its
+        files; until the last has moved it names them, so that the next call finds those a kill left in place.
+        """
         previous = self.work / "previous"
         shutil.rmtree(previous, ignore_errors=True)
-        names = [*(old or {}).get("files", {}), *self._journal()]
-        for name in dict.fromkeys(names):
-            self._move(self.directory / manifest.safe_name(name), previous / name)
+        files = (old or {}).get("files", {})
+        names = [manifest.safe_name(name) for name in dict.fromkeys([*files, *self._journal()])]
         if old is not None and old.get("status") == "complete":
-            self._move(self.directory / manifest.NAME, previous / manifest.NAME)
+            (self.work / "written").unlink(missing_ok=True)
+            previous.mkdir()
+            shutil.copyfile(self.directory / manifest.NAME, previous / manifest.NAME)
+        self._fresh = True
+        self.manifest = new
+        if old is not None:
+            self.manifest = {**new, "files": files}
+            self._save_manifest()
+            self.manifest = new
+        for name in names:
+            self._move(self.directory / name, previous / name)
         for path in list(self.work.iterdir()):
             if path.name not in ("lock", "previous"):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
@@ -375,8 +387,8 @@ class Run:
                 for name in self._journal():
                     self.path(name).unlink(missing_ok=True)
                     self._prune_empty(self.path(name).parent)
-                (self.directory / manifest.NAME).unlink(missing_ok=True)
-                self._bring_back()
+                if not self._bring_back():
+                    (self.directory / manifest.NAME).unlink(missing_ok=True)
         self._release()
         if self._fresh or self._made:
             shutil.rmtree(self.work, ignore_errors=True)
@@ -384,14 +396,18 @@ class Run:
             with contextlib.suppress(OSError):
                 path.rmdir()
 
-    def _bring_back(self) -> None:
+    def _bring_back(self) -> bool:
+        """Puts the complete run that was set aside back in its place; False if there was none."""
         previous = self.work / "previous"
+        if not (previous / manifest.NAME).is_file():
+            return False
         # the manifest comes last: only then is the earlier run complete again
         for path in sorted(previous.rglob("*"), key=lambda p: (p == previous / manifest.NAME, p)):
             if path.is_file():
                 target = self.directory / path.relative_to(previous)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(path, target)
+        return True
 
     def _prune_empty(self, folder: Path) -> None:
         while folder != self.directory and folder.is_dir() and not any(folder.iterdir()):
@@ -418,7 +434,7 @@ class Run:
         if getattr(self.config, "out", None):
             return
         pointer = self.directory.parent / manifest.latest_name(self.config.command)
-        temporary = self.work / "latest"
+        temporary = pointer.with_name(f".{pointer.name}.{os.getpid()}")
         with contextlib.suppress(OSError):  # a file system without links loses the convenience only
             temporary.unlink(missing_ok=True)
             temporary.symlink_to(self.directory.name)

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from saecli.cli.app import COMMANDS
+from saecli.cli.complete import names
 from saecli.cli.completion_scripts import SHELLS, script
+from saecli.core.site import KINDS
+from saecli.report.grid import _DETAILS
 from tests.cli.example import TABLE
 from tests.cli.terminal import Terminal
 
@@ -70,8 +73,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "expected"), CASES)
-def test_bash_offers(place, line, expected):
+def bash_offers(place: Path, line: str) -> set[str]:
     driver = f"""
         source scripts/saecli.bash
         COMP_LINE={line!r}
@@ -87,7 +89,23 @@ def test_bash_offers(place, line, expected):
         [need("bash"), "--norc", "-c", driver], cwd=place, capture_output=True, text=True, check=True, timeout=30
     )
     assert done.stderr == ""
-    assert set(done.stdout.split()) == expected
+    return set(filter(None, done.stdout.split("\n")))
+
+
+@pytest.mark.parametrize(("line", "expected"), CASES)
+def test_bash_offers(place, line, expected):
+    assert bash_offers(place, line) == expected
+
+
+def test_bash_offers_names_with_blanks_whole(place):
+    (place / "my notes.txt").write_text("")
+    (place / "my results").mkdir()
+    assert bash_offers(place, "saecli work --text my") == {"mydata.txt", "myfolder", "my notes.txt", "my results"}
+    assert bash_offers(place, "saecli work --out my") == {"myfolder", "my results"}
+
+
+def test_every_site_kind_is_completed_and_has_a_name_for_people():
+    assert set(names("kinds")) == set(KINDS) == set(_DETAILS)
 
 
 @pytest.mark.parametrize(("line", "expected"), CASES)

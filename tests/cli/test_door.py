@@ -12,8 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saecli.cli.app import LazyGroup, root
-from saecli.cli.door import toml_value
+from saecli.cli.door import input_path, toml_value
 from saecli.core.config import config_fields, resolve
+from saecli.core.errors import Terminated
+from saecli.core.inputs import hash_input
 from tests.cli.example import DOOR, TABLE, WorkConfig
 
 
@@ -233,6 +235,13 @@ def test_bad_files(work, tmp_path, toml, code, sentence):
     assert sentence in outcome.err
 
 
+def test_a_number_in_a_file_is_good_for_a_text_field(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text("max_memory = 4e9\nfail = 0.05\n")
+    config = resolve(WorkConfig, {"config": str(file)}).config
+    assert (config.fail, config.max_memory_bytes) == ("0.05", 4_000_000_000)
+
+
 def test_a_missing_config_file_is_missing_input(work):
     outcome = work("--config", "none.toml")
     assert outcome.code == 3
@@ -296,3 +305,35 @@ def test_inputs_count_by_content_not_by_name(work, tmp_path):
     assert "Already complete" not in work("--text", "b.txt").err
     manifests = [json.loads(p.read_text()) for p in Path("saecli-runs").glob("work-*/manifest.json")]
     assert {m["inputs"]["text"]["bytes"] for m in manifests} == {3}
+
+
+def test_a_model_of_the_zoo_comes_before_a_folder_of_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("othello-mini").mkdir()
+    monkeypatch.setattr("saecli.cli.complete.zoo_asset", {"othello-mini": tmp_path}.get)
+    assert input_path("othello-mini") == tmp_path
+    Path("mine").mkdir()
+    assert input_path("mine") == Path("mine")
+    assert input_path("nowhere") is None
+
+
+def test_results_in_a_folder_are_no_part_of_it(tmp_path):
+    (tmp_path / "weights").write_text("x")
+    before = hash_input(tmp_path)
+    (tmp_path / "saecli-runs/trace-01234567").mkdir(parents=True)
+    (tmp_path / "saecli-runs/trace-01234567/graph.json").write_text("{}")
+    assert hash_input(tmp_path) == before
+    (tmp_path / "config.json").write_text("{}")
+    assert hash_input(tmp_path) != before
+
+
+@pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_an_interrupt_before_the_engine_starts_is_one_sentence(work, tmp_path, monkeypatch, interrupt, code):
+    def hashing(path: Path) -> None:
+        raise interrupt
+
+    monkeypatch.setattr("saecli.core.inputs.hash_input", hashing)
+    (tmp_path / "a.txt").write_text("one")
+    outcome = work("--text", "a.txt")
+    assert (outcome.code, outcome.out, outcome.err) == (code, "", "Error: Interrupted.\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]

@@ -89,6 +89,43 @@ def test_a_failing_overwrite_brings_the_earlier_run_back(work, tmp_path):
     assert files(tmp_path / "a") == before
 
 
+@pytest.fixture
+def interrupted_while_setting_aside(monkeypatch):
+    """Lets one file be set aside and then interrupts; gives what the manifest said meanwhile."""
+    seen: list[str] = []
+    move = Run._move
+
+    def moves_once(run: Run, source: Path, target: Path) -> None:
+        seen.append(status(run.directory))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        move(run, source, target)
+
+    monkeypatch.setattr(Run, "_move", moves_once)
+    return seen
+
+
+def test_ctrl_c_while_the_earlier_run_is_set_aside_brings_it_back(work, tmp_path, interrupted_while_setting_aside):
+    work("--out", "a")
+    before = files(tmp_path / "a")
+    outcome = work("--out", "a", "--overwrite")
+    assert (outcome.code, outcome.err) == (130, "Error: Interrupted.\n")
+    assert files(tmp_path / "a") == before
+
+
+def test_a_kill_while_the_earlier_run_is_set_aside_leaves_no_complete_run_without_files(
+    work, tmp_path, monkeypatch, interrupted_while_setting_aside
+):
+    work("--out", "a", "--steps", "5")
+    with monkeypatch.context() as killed:
+        killed.setattr(Run, "_abandon", Run._release)  # a kill tidies nothing up
+        work("--out", "a", "--steps", "2", "--overwrite")
+    assert interrupted_while_setting_aside == ["running", "running"]
+    assert status(tmp_path / "a") == "running"
+    assert work("--out", "a", "--steps", "2").code == 0
+    assert sorted(p.name for p in (tmp_path / "a/parts").iterdir()) == ["0.txt", "1.txt"]
+
+
 def test_foreign_folders_and_files_are_left_alone_even_with_overwrite(work, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a/thesis.tex").write_text("x")
@@ -153,6 +190,14 @@ def test_a_failure_with_a_checkpoint_is_kept_and_continued(work, tmp_path):
     again = work("--fail", "failure", "--out", "a")
     assert "Continuing the unfinished run in a." in again.err
     assert "starts at 3" in again.err
+
+
+@pytest.mark.parametrize(("left", "kept"), [("metrics.jsonl", False), ("sae-checkpoint.pt", True)])
+def test_only_a_checkpoint_makes_an_ended_run_worth_keeping(tmp_path, left, kept):
+    run = Run.open(WorkConfig(out=str(tmp_path / "a")))
+    (run.work / left).write_text("x")
+    assert run.fail("interrupted", "interrupted") is kept
+    assert (tmp_path / "a").exists() is kept
 
 
 def test_resume_insists(work):
@@ -293,6 +338,8 @@ def test_latest_points_to_complete_runs_only(tmp_path, monkeypatch):
     second.finish(RESULT)
     assert manifest.latest("work") == second.directory.resolve()
     assert manifest.require_complete(manifest.latest("work"), "work")["seed"] == 2
+    assert Run.open(WorkConfig()).complete
+    assert manifest.latest("work") == first.directory.resolve(), "a reused run is the latest again"
     with pytest.raises(InputError, match="expected `saecli trace`"):
         manifest.require_complete(second.directory, "trace")
 
