@@ -1,0 +1,48 @@
+"""What the README tells a newcomer to type works, and what it shows is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+LINES = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```bash\n(.*?)```", TEXT, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("saecli")
+]
+TRAINING = [line for line in LINES if "my-model" in line]
+
+
+def check(line: str, saecli) -> str:
+    done = saecli(*shlex.split(line)[1:])
+    assert done.code == 0, f"{line}\n{done.err}"
+    return done.out
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line not in TRAINING])
+def test_every_command_of_the_tour_works(line: str, saecli) -> None:
+    assert check(line, saecli)
+
+
+def test_ones_own_model_from_games_to_graph(saecli) -> None:
+    assert len(TRAINING) == 3
+    for line in TRAINING:
+        assert check(line, saecli)
+
+
+def test_links_and_pictures_are_there() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+def test_commands_named_are_those_that_exist() -> None:
+    from saecli.cli.app import COMMANDS
+
+    table = set(re.findall(r"^\| `saecli ([a-z]+)", TEXT, flags=re.MULTILINE))
+    assert table == set(COMMANDS)
