@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,7 +13,8 @@ from saecli.core.site import Site
 from saecli.trace.config import TraceConfig, threshold
 
 
-class Pin(NamedTuple):
+@dataclass(frozen=True)
+class Pin:
     """A feature that stays, at one position or (None) at all."""
 
     site: Site
