@@ -7,7 +7,6 @@ then. Weights are safetensors only, and code that comes with a model is never ru
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +20,8 @@ from saecli.core.hooks import ThinModel
 from saecli.core.model import HookedModel
 from saecli.core.resources import resource
 from saecli.core.suite import Suite
-from saecli.formats.hf_gpt2 import load_gpt, read_extras
+from saecli.formats.documents import read_document
+from saecli.formats.hf_gpt2 import CONFIG, load_gpt, read_extras
 from saecli.formats.suite import is_suite, read_suite
 from zoo.index import INDEX
 
@@ -149,16 +149,7 @@ def _by_transformers(folder: Path, name: str, dtype: torch.dtype, class_name: st
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{folder} has no readable config.json: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}.") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path} is not a JSON object.")
-    return document
+    return read_document(folder / CONFIG, "a model's configuration")
 
 
 def _bos(config: dict[str, Any]) -> int | None:

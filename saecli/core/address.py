@@ -86,7 +86,7 @@ def parse_addresses(text: str, residual: str = "resid_pre") -> tuple[Address, ..
         return (Address("target", position=_optional_int(match["position"])),)
     match = _FEATURES.fullmatch(text)
     if match is None:
-        raise UsageError(f"{text!r} is no feature address", hint="write 7:331, 7.attn_out:331 or 7:331@42")
+        raise UsageError(f"{text!r} is no feature address.", "Write 7:331, 7.attn_out:331 or 7:331@42.")
     position = _optional_int(match["position"])
     if match["site"] == "token":
         return tuple(Address("token", None, int(i), position) for i in match["index"].split(","))
@@ -104,7 +104,7 @@ def parse_address(text: str, residual: str = "resid_pre") -> Address:
     """
     found = parse_addresses(text, residual)
     if len(found) != 1:
-        raise UsageError(f"{text!r} names {len(found)} features where one is meant")
+        raise UsageError(f"{text!r} names {len(found)} features where one is meant.", "Write only one, such as 7:331.")
     return found[0]
 
 
@@ -122,17 +122,17 @@ def parse_layers(text: str, count: int) -> range:
     text = text.strip()
     match = _SLICE.fullmatch(text)
     if not text or match is None:
-        raise UsageError(f"--layers {text!r} is no slice", hint="write --layers 6:9, 6:, -2: or 5")
+        raise UsageError(f"--layers {text or repr(text)} is no slice.", "Write --layers 6:9, 6:, -2: or 5.")
     if ":" not in text:
         one = int(text)
         chosen = range(count)[one : one + 1 or None]
     else:
         parts = [_optional_int(part or None) for part in match.groups()]
         if parts[2] not in (None, 1):
-            raise UsageError(f"--layers {text} has a step; only whole ranges of layers can be chosen")
+            raise UsageError(f"--layers {text} has a step.", "Only whole ranges of layers can be chosen, such as 6:9.")
         chosen = range(count)[slice(*parts)]
     if not chosen:
-        raise EmptySelection(f"--layers {text} selects nothing: the labels are 0..{count - 1}")
+        raise EmptySelection(f"--layers {text} selects nothing: the labels are 0..{count - 1}.")
     return chosen
 
 

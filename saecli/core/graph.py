@@ -42,7 +42,7 @@ class Metric:
     """What the effects are measured in.
 
     Attributes:
-        name: ``logit-over-illegal``, ``logit``, ``logit-diff``, ``ce``, ``kl``, ``feature``.
+        name: ``over-illegal``, ``logit``, ``logit-diff``, ``ce``, ``kl``, ``feature``.
         description: One plain sentence.
         value: The metric on the unmodified input.
         direction: 1 if higher is better for the target, −1 if lower is.
@@ -79,9 +79,8 @@ class Edge:
 
     Attributes:
         source, target: Addresses of nodes of the graph.
-        weight: In metric units: the part of the source's effect that passes directly through the target
-            (``FeatureGraph.edge_meaning == "metric"``), or the change of the target's activation when the source is
-            removed (``"activation"``).
+        weight: In metric units the part of the source's effect that passes directly through the target, or the change
+            of the target's activation when the source is removed; :meth:`FeatureGraph.meaning` tells which.
     """
 
     source: Address
@@ -96,7 +95,7 @@ class FeatureGraph:
     Attributes:
         title: The question the graph answers (``othello-mini · why F5?``).
         method: ``gradient`` or ``ablation``.
-        edge_meaning: What edge weights are, see :class:`Edge`.
+        edge_meaning: What edge weights are, see :class:`Edge`; edges into the target are in metric units always.
         metric: What effects are measured in.
         positions: The traced input.
         sites: Labels of the chosen dictionaries' sites, in order of computation.
@@ -135,6 +134,10 @@ class FeatureGraph:
         """Whether a node or edge of this effect helps the target (removing it makes the metric worse)."""
         return effect * self.metric.direction < 0
 
+    def meaning(self, edge: Edge) -> EdgeMeaning:
+        """What an edge's weight is; one into the target is a change of the metric whatever the others are."""
+        return "metric" if edge.target.kind == "target" else self.edge_meaning
+
     def parents(self, address: Address) -> Iterator[Edge]:
         """Edges into a node."""
         return (edge for edge in self.edges if edge.target == address)
@@ -152,12 +155,15 @@ class FeatureGraph:
     # --- changing ---------------------------------------------------------------------------------------------------
 
     def restrict(self, keep: Iterable[Address]) -> FeatureGraph:
-        """The sub-graph on the given nodes; edges between them stay."""
+        """The sub-graph on the given nodes; edges between them stay, and :attr:`coverage` is that of what is left."""
         kept = set(keep)
+        nodes = tuple(node for node in self.nodes if node.address in kept)
+        effect = sum(abs(node.effect) for node in nodes if node.address.kind in ("feature", "error"))
         return replace(
             self,
-            nodes=tuple(node for node in self.nodes if node.address in kept),
+            nodes=nodes,
             edges=tuple(edge for edge in self.edges if edge.source in kept and edge.target in kept),
+            totals={**self.totals, "kept_absolute_effect": effect},
         )
 
     # --- own JSON ---------------------------------------------------------------------------------------------------
@@ -187,9 +193,11 @@ class FeatureGraph:
         """
         name, _, major = str(data.get("schema", "")).partition("/")
         if name != SCHEMA.partition("/")[0]:
-            raise InputError(f"this is no saecli graph (schema {data.get('schema')!r})")
+            raise InputError(f"This is no saecli graph: its schema is {data.get('schema')!r}.")
         if major != SCHEMA.partition("/")[2]:
-            raise InputError(f"this graph has schema {data['schema']}, and this saecli reads {SCHEMA}")
+            raise InputError(
+                f"This graph has schema {data['schema']}, and this saecli reads {SCHEMA}.", "Update saecli."
+            )
         try:
             residual = data["residual"]
             return cls(
@@ -209,7 +217,7 @@ class FeatureGraph:
                 }
             )
         except (KeyError, TypeError) as error:
-            raise InputError(f"the graph is damaged: {error}") from error
+            raise InputError(f"The graph is damaged: {error!r}.") from error
 
     def _by_address(self) -> dict[Address, Node]:
         return {node.address: node for node in self.nodes}

@@ -26,7 +26,7 @@ class Input:
 
 
 def hash_input(path: Path) -> Input:
-    """Hashes a file, or a folder as the list of its files' relative names and hashes (hidden files and results left out).
+    """Hashes a file, or a folder as the list of its files' names and hashes (without hidden files and results).
 
     Raises:
         InputError: It is not there or cannot be read.

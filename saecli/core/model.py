@@ -63,9 +63,9 @@ class ModelInfo:
             UsageError: No such layer, or no resid_mid because the blocks are parallel.
         """
         if site.canonical.layer > self.n_layers - (site.canonical.kind != "resid_pre"):
-            raise UsageError(f"{self.name} has no site {site}: its {self.n_layers} layers are 0..{self.n_layers - 1}")
+            raise UsageError(f"{self.name} has no site {site}: its {self.n_layers} layers are 0..{self.n_layers - 1}.")
         if self.parallel and site.kind == "resid_mid":
-            raise UsageError(f"{self.name} has no site {site}: its attention and MLP run in parallel")
+            raise UsageError(f"{self.name} has no site {site}: its attention and MLP run in parallel.")
         return site
 
 

@@ -65,9 +65,9 @@ class Site:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise UsageError(f"unknown site kind {self.kind!r}", hint=f"the kinds are {', '.join(KINDS)}")
+            raise UsageError(f"There is no site kind {self.kind!r}.", f"The kinds are {', '.join(KINDS)}.")
         if self.layer < 0:
-            raise UsageError(f"a site's layer is 0 or more, not {self.layer}")
+            raise UsageError(f"A site's layer is 0 or more, not {self.layer}.")
 
     @property
     def depth(self) -> tuple[int, int]:
@@ -99,7 +99,7 @@ class Site:
             UsageError: gpt-circuits has no name for this kind.
         """
         if self.kind not in _GPT_CIRCUITS:
-            raise UsageError(f"gpt-circuits has no key for {self}")
+            raise UsageError(f"gpt-circuits has no key for {self}.")
         return f"{self.layer}_{_GPT_CIRCUITS[self.kind]}"
 
     def __str__(self) -> str:
@@ -136,6 +136,6 @@ class Site:
             match = kind = None
         if match is None or kind is None:
             raise UsageError(
-                f"{text!r} names no site", hint="write a site as 6 (residual), 6.attn_out or blocks.6.hook_attn_out"
+                f"{text!r} names no site.", "Write a site as 6 (residual), 6.attn_out or blocks.6.hook_attn_out."
             )
         return cls(int(match[1]), kind)

@@ -61,9 +61,9 @@ class SiteVisit:
         self.wanted = sorted(info.check(site) for site in sites)
         asked = {*read, *self.write} | ({stop} if stop is not None else set())
         if start is not None and asked and min(asked) < start:
-            raise UsageError(f"a pass that starts at {start} does not go by {min(asked)}")
+            raise UsageError(f"A pass that starts at {start} does not go by {min(asked)}.")
         if stop is not None and self.wanted[-1] > stop:
-            raise UsageError(f"a pass that stops after {stop} does not reach {self.wanted[-1]}")
+            raise UsageError(f"A pass that stops after {stop} does not reach {self.wanted[-1]}.")
 
     def visit(self, site: Site, value: Tensor) -> Tensor:
         """Edit and keep a site's value; leave the pass if it is the last one.
@@ -125,14 +125,14 @@ def check_tokens(info: ModelInfo, tokens: Tensor, attention_mask: Tensor | None 
         UsageError: No batch of sequences, longer than the context, or padded elsewhere.
     """
     if tokens.ndim != 2:
-        raise UsageError(f"tokens should have the shape [batch, sequence], not {list(tokens.shape)}")
+        raise UsageError(f"Tokens should have the shape [batch, sequence], not {list(tokens.shape)}.")
     _check_length(info, tokens.shape[1])
     if attention_mask is not None:
         if attention_mask.shape != tokens.shape:
-            raise UsageError(f"an attention mask of shape {list(attention_mask.shape)} does not fit the tokens")
+            raise UsageError(f"An attention mask of shape {list(attention_mask.shape)} does not fit the tokens.")
         mask = attention_mask.bool()
         if bool((mask[:, 1:] & ~mask[:, :-1]).any()):
-            raise UsageError("only right padding is supported: the attention mask has padding before a token")
+            raise UsageError("Only right padding is supported: the attention mask has padding before a token.")
 
 
 def check_start(info: ModelInfo, site: Site, resid: Tensor) -> Site:
@@ -143,9 +143,9 @@ def check_start(info: ModelInfo, site: Site, resid: Tensor) -> Site:
     """
     start = info.check(site).canonical
     if start.kind != "resid_pre":
-        raise UsageError(f"a pass starts at resid_pre or resid_post of a layer, not at {site}")
+        raise UsageError(f"A pass starts at resid_pre or resid_post of a layer, not at {site}.")
     if resid.ndim != 3 or resid.shape[-1] != info.d_model:
-        raise UsageError(f"{site} should have the shape [batch, sequence, {info.d_model}], not {list(resid.shape)}")
+        raise UsageError(f"{site} should have the shape [batch, sequence, {info.d_model}], not {list(resid.shape)}.")
     _check_length(info, resid.shape[1])
     return start
 
@@ -158,7 +158,7 @@ def aux_source(info: ModelInfo, layer: int, name: Aux) -> Site:
     """
     last = name == "final_scale"
     if name not in get_args(Aux) or not (layer == info.n_layers if last else 0 <= layer < info.n_layers):
-        raise UsageError(f"{info.name} has no read-only site {name!r} at layer {layer}")
+        raise UsageError(f"{info.name} has no read-only site {name!r} at layer {layer}.")
     if name == "attn_pattern":
         return Site(layer, "attn_in")
     if name == "ln2_scale" and not info.parallel:
@@ -168,4 +168,4 @@ def aux_source(info: ModelInfo, layer: int, name: Aux) -> Site:
 
 def _check_length(info: ModelInfo, length: int) -> None:
     if not 1 <= length <= info.n_ctx:
-        raise UsageError(f"{info.name} reads 1 to {info.n_ctx} tokens at a time, not {length}")
+        raise UsageError(f"{info.name} reads 1 to {info.n_ctx} tokens at a time, not {length}.")

@@ -23,6 +23,7 @@ from saecli.core.codes import Codes, SiteCodes
 from saecli.core.errors import Failure, InputError
 from saecli.core.site import Site
 from saecli.core.suite import Suite
+from saecli.formats.documents import read_document
 
 HEADER: Final = "codes.json"
 SCHEMA: Final = "saecli.codes"
@@ -80,15 +81,13 @@ class CodeStore:
         """
         path = folder / HEADER
         try:
-            header = json.loads(path.read_text(encoding="utf-8"))
+            header = read_document(path, "a header of codes")
             schema, _, major = str(header["schema"]).partition("/")
             if schema == SCHEMA and major.isdecimal() and int(major) > MAJOR:
                 raise InputError(f"{path} is {schema}/{major}; this version reads {SCHEMA}/{MAJOR}.", "Update saecli.")
             if schema != SCHEMA:
                 raise InputError(f"{path} is not a {SCHEMA} file.")
             return cls(folder, header)
-        except OSError as error:
-            raise InputError(f"Cannot read {path}: {error.strerror}.") from error
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged: {error!r}.") from error
 

@@ -20,6 +20,7 @@ from safetensors.torch import save as serialise
 from saecli.core.atomic import write_bytes, write_text
 from saecli.core.errors import InputError
 from saecli.core.gpt import GPT, GPTConfig
+from saecli.formats.documents import read_document
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -27,7 +28,7 @@ SCHEMA = "saecli-gpt/1"
 _ACTIVATIONS = {"gelu_new": "gelu_new", "gelu_pytorch_tanh": "gelu_new", "gelu": "gelu"}
 _HEAD, _EMBEDDING, _PREFIX = "lm_head.weight", "transformer.wte.weight", "transformer."
 _MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
-_MAX_CONFIG_BYTES = 1 << 20
+_WHAT = "a model's configuration"
 
 
 def save_gpt(
@@ -92,7 +93,7 @@ def load_gpt(folder: Path, dtype: torch.dtype = torch.float32) -> GPT:
 
 def read_config(folder: Path) -> GPTConfig:
     """The model's shape from ``config.json``; raises InputError as ``load_gpt`` does."""
-    document = _document(folder)
+    document = read_document(folder / CONFIG, _WHAT)
     if document.get("model_type") != "gpt2":
         raise InputError(f"{folder / CONFIG} is of model_type {document.get('model_type')!r}, expected 'gpt2'.")
     unsupported = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
@@ -125,7 +126,7 @@ def read_extras(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: the note is of a newer version than this program reads.
     """
-    extras = _document(folder).get("saecli", {})
+    extras = read_document(folder / CONFIG, _WHAT).get("saecli", {})
     if not isinstance(extras, dict):
         raise InputError(f"{folder / CONFIG} has a 'saecli' entry that is not a table.")
     if extras and extras.get("schema") != SCHEMA:
@@ -133,21 +134,6 @@ def read_extras(folder: Path) -> dict[str, Any]:
             f"{folder / CONFIG} has schema {extras.get('schema')!r}, expected {SCHEMA!r}.", "Update saecli."
         )
     return extras
-
-
-def _document(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
-    try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
-            raise InputError(f"{path} is larger than {_MAX_CONFIG_BYTES} bytes.")
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise InputError(f"{folder} has no readable {CONFIG}: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}.") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path} is not a JSON object.")
-    return document
 
 
 def _checked_skeleton(config: GPTConfig, shapes: dict[str, tuple[int, ...]], path: Path) -> tuple[GPT, dict[str, str]]:

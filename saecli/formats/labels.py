@@ -9,9 +9,11 @@ from typing import Any, Final
 from saecli.core.atomic import write_text, writing
 from saecli.core.errors import InputError, UsageError
 from saecli.core.labels import SCHEMA, Labels
+from saecli.formats.documents import read_document
 
 NAMES: Final = ("labels.parquet", "labels.json")
 """What ``--labels auto`` looks for beside a suite, in this order."""
+_MAX_JSON_BYTES: Final = 1 << 28
 
 
 def write_labels(labels: Labels, path: Path) -> None:
@@ -66,9 +68,9 @@ def find_labels(choice: str, beside: Path | None) -> Labels:
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if schema != SCHEMA or not isinstance(document["labels"], list):
+    document = read_document(path, "a table of labels", _MAX_JSON_BYTES)
+    schema = document.get("schema")
+    if schema != SCHEMA or not isinstance(document.get("labels"), list):
         raise InputError(f"{path} is {schema!r}, and this version reads {SCHEMA!r}.")
     return document["labels"]
 

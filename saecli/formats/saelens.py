@@ -21,10 +21,10 @@ from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.errors import InputError, UsageError
 from saecli.core.site import Site
 from saecli.dictionaries import make_dictionary
+from saecli.formats.documents import read_document
 
 CONFIG: Final = "cfg.json"
 WEIGHTS: Final = "sae_weights.safetensors"
-_MAX_CONFIG_BYTES: Final = 1 << 20
 _LAYOUT_VERSION: Final = "6.0.0"  # the sae-lens version from which on cfg.json is nested as it is written here
 
 # Ours → SAELens' name of the same tensor.
@@ -93,7 +93,7 @@ def read_saelens(
         InputError: A file is missing or damaged, a tensor is missing, unknown or of the wrong shape, or the folder
             holds something this version does not read.
     """
-    document = _modern(_document(folder / CONFIG))
+    document = _modern(read_document(folder / CONFIG, "a dictionary's configuration"))
     config, fold_norms = _config(document, folder / CONFIG, reads)
     dictionary = make_dictionary_at(config, folder)
     path = folder / WEIGHTS
@@ -115,20 +115,6 @@ def make_dictionary_at(config: DictionaryConfig, where: Path) -> Dictionary:
             return make_dictionary(config)
     except UsageError as error:
         raise InputError(f"{where}: {error.message}", error.hint) from error
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_CONFIG_BYTES:
-            raise InputError(f"{path} is too large to be a configuration.")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"{path} is no valid JSON: {error}.") from error
-    if not isinstance(document, dict):
-        raise InputError(f"{path} holds no configuration.")
-    return document
 
 
 def _modern(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -175,7 +161,7 @@ def _config(document: Mapping[str, Any], path: Path, reads: Site | None) -> tupl
         try:
             reads = Site.parse(str(document["metadata"].get("hook_name")))
         except UsageError as error:
-            raise InputError(f"{path}: {error.message}.", error.hint) from error
+            raise InputError(f"{path}: {error.message}", error.hint) from error
     d_in, d_sae = sizes
     config = DictionaryConfig(architecture, d_in, d_sae, reads, reads, d_in, options)  # pyright: ignore[reportArgumentType]
     return config, bool(document.get("rescale_acts_by_decoder_norm", False))

@@ -21,6 +21,7 @@ from saecli.core.fingerprint import fingerprint_tensors
 from saecli.core.site import Site
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.formats import saelens
+from saecli.formats.documents import read_document
 
 HEADER: Final = "suite.json"
 SCHEMA: Final = "saecli.suite"
@@ -148,17 +149,10 @@ def with_measurements(suite: Suite, measured: Mapping[Site, Mapping[str, float]]
 
 
 def _header(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > _MAX_HEADER_BYTES:
-            raise InputError(f"{path} is too large to be a suite's header.")
-        header = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{path.parent} holds no suite: there is no {HEADER}.") from error
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
-    except ValueError as error:
-        raise InputError(f"{path} is damaged: {error}.", "Fetch or write it again.") from error
-    schema, _, major = str(header.get("schema") if isinstance(header, dict) else None).partition("/")
+    if not path.exists():
+        raise InputError(f"{path.parent} holds no suite: there is no {HEADER}.")
+    header = read_document(path, "a suite's header", _MAX_HEADER_BYTES)
+    schema, _, major = str(header.get("schema")).partition("/")
     if schema != SCHEMA or not major.isdecimal():
         raise InputError(f"{path} is not a {SCHEMA} file.")
     if int(major) > MAJOR:
@@ -175,7 +169,7 @@ def _config(entry: Mapping[str, Any]) -> DictionaryConfig:
 
 def _inside(folder: Path, name: str) -> Path:
     if name in ("", ".", "..") or "/" in name or "\\" in name:
-        raise InputError(f"{name!r} is no plain folder name")
+        raise InputError(f"{name!r} is no plain folder name.")
     return folder / name
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from saecli.core.graph import Edge, FeatureGraph
 from saecli.report.layout import Layout
 from saecli.report.measure import number_text, visible
+from saecli.report.weights import strongest_weights
 
 Mark = Literal["helps", "hurts", "error", "edge-helps", "edge-hurts", "edge"]
 
@@ -62,22 +63,27 @@ def legend(graph: FeatureGraph) -> list[LegendEntry]:
         total, error = (graph.totals.get(key, 0.0) for key in ("absolute_effect", "error_absolute_effect"))
         share = f" ({percent(error / total)} of the effect)" if total and error else ""
         entries.append(LegendEntry("error", f"dashed: what no dictionary explains{share}"))
-    if graph.edges and graph.edge_meaning == "activation":
+    meanings = {graph.meaning(edge) for edge in graph.edges}
+    if "activation" in meanings:
         entries.append(
             LegendEntry("edge-helps", "edge: change of downstream activation; raises it (removing lowers it)")
         )
         entries.append(LegendEntry("edge-hurts", "lowers it (removing raises it)"))
-    elif graph.edges:
-        entries.append(LegendEntry("edge", "edge: the part of the effect that passes directly"))
+    if "metric" in meanings:
+        direct = "edge: the part of the effect that passes directly"
+        into = "edge into the target: change of the metric, helps or hurts it"
+        entries.append(LegendEntry("edge", direct if graph.edge_meaning == "metric" else into))
     return entries
 
 
 def scale_note(graph: FeatureGraph, layout: Layout) -> str:
     """What the strongest shade and the widest edge stand for."""
     text = f"shade and width: size of the effect, darkest node {number_text(strongest_effect(graph))}"
-    if layout.curves:
-        unit = " (activation)" if graph.edge_meaning == "activation" else ""
-        text += f", widest edge {number_text(strongest_weight(drawn_edges(graph, layout)))}{unit}"
+    widest = strongest_weights(graph, drawn_edges(graph, layout))
+    if "activation" in widest:
+        text += f", widest edge {number_text(widest['activation'])} (activation)"
+    if "metric" in widest:
+        text += f", widest edge{' into the target' * (len(widest) > 1)} {number_text(widest['metric'])}"
     return text
 
 
@@ -115,21 +121,16 @@ def verdict(graph: FeatureGraph, effect: float) -> str:
     return "" if effect == 0 else "helps" if graph.helps(effect) else "hurts"
 
 
-def edge_role(graph: FeatureGraph, weight: float) -> str:
+def edge_role(graph: FeatureGraph, edge: Edge) -> str:
     """What an edge does: ``helps`` / ``hurts`` the target, or ``raises`` / ``lowers`` a downstream activation."""
-    if weight == 0 or graph.edge_meaning == "metric":
-        return verdict(graph, weight)
-    return "raises" if weight < 0 else "lowers"
+    if edge.weight == 0 or graph.meaning(edge) == "metric":
+        return verdict(graph, edge.weight)
+    return "raises" if edge.weight < 0 else "lowers"
 
 
 def strongest_effect(graph: FeatureGraph) -> float:
     """The largest absolute effect of a node, the target's own value left aside."""
     return max((abs(n.effect) for n in graph.nodes if n.address.kind != "target"), default=0.0)
-
-
-def strongest_weight(edges: Iterable[Edge]) -> float:
-    """The largest absolute weight of an edge."""
-    return max((abs(edge.weight) for edge in edges), default=0.0)
 
 
 def drawn_edges(graph: FeatureGraph, layout: Layout) -> Iterator[Edge]:

@@ -10,6 +10,7 @@ from saecli.report import captions, palette
 from saecli.report.measure import number_text, visible
 from saecli.report.names import box_text
 from saecli.report.picture import strength
+from saecli.report.weights import share, strongest_weights
 
 
 def to_dot(graph: FeatureGraph) -> str:
@@ -39,19 +40,19 @@ def to_dot(graph: FeatureGraph) -> str:
         for index in members:
             row.node(f"n{index}", _label(graph, index), _attributes(graph, graph.nodes[index], largest))
         dot.subgraph(row)
-    heaviest = captions.strongest_weight(graph.edges)
+    heaviest = strongest_weights(graph, graph.edges)
     for edge in graph.edges:
         if edge.source in names and edge.target in names:
-            role = captions.edge_role(graph, edge.weight)
-            share = abs(edge.weight) / heaviest if heaviest else 0.0
+            role = captions.edge_role(graph, edge)
+            part = share(graph, edge, heaviest)
             colour = palette.hue(None if not role else role in ("helps", "raises"))
-            alpha = round(255 * (0.25 + 0.75 * share))
+            alpha = round(255 * (0.25 + 0.75 * part))
             dot.edge(
                 names[edge.source],
                 names[edge.target],
                 color=f"{colour}{alpha:02x}",
-                penwidth=f"{0.5 + 4 * share:.2f}",
-                weight=str(1 + round(10 * share)),
+                penwidth=f"{0.5 + 4 * part:.2f}",
+                weight=str(1 + round(10 * part)),
                 tooltip=_literal(f"{number_text(edge.weight, signed=True)} {role}".strip()),
             )
     return dot.source

@@ -18,6 +18,7 @@ from saecli.report.names import box_text
 from saecli.report.picture import body, legend_mark
 from saecli.report.place import lay_out
 from saecli.report.svg import render, short
+from saecli.report.weights import strongest_weights
 
 _DIGITS = 7
 
@@ -65,7 +66,7 @@ def page_data(graph: FeatureGraph, layout: Layout) -> dict[str, Any]:
         "direction": graph.metric.direction,
         "meaning": graph.edge_meaning,
         "largest": captions.strongest_effect(graph),
-        "widest": captions.strongest_weight(captions.drawn_edges(graph, layout)),
+        "widest": strongest_weights(graph, captions.drawn_edges(graph, layout)),
         "target": targets[0] if targets else None,
         "last": max((i for i, position in enumerate(graph.positions) if position.board), default=-1),
         "positions": [

@@ -17,6 +17,7 @@ from saecli.report.layout import Box, Layout
 from saecli.report.measure import fit, text_width, wrap
 from saecli.report.shapes import Curved, Group, Rectangle, Shape, Text
 from saecli.report.sizes import BOARD_SIDE, HEAD_SIZE, LABEL_SIZE, NOTE_SIZE, ROW_SIZE, TARGET_SIZE
+from saecli.report.weights import share, strongest_weights
 
 MARGIN: Final = 36.0
 _TITLE, _SUBTITLE, _LEGEND, _NOTE = 22.0, 12.5, 11.5, 10.5
@@ -93,13 +94,13 @@ def _columns(layout: Layout) -> Iterator[Shape]:
 
 
 def _edges(graph: FeatureGraph, layout: Layout) -> Iterator[Shape]:
-    largest = captions.strongest_weight(captions.drawn_edges(graph, layout))
+    largest = strongest_weights(graph, captions.drawn_edges(graph, layout))
     for curve in layout.curves:
-        weight = graph.edges[curve.edge].weight
-        share = abs(weight) / largest if largest else 0.0
-        role = captions.edge_role(graph, weight)
+        edge = graph.edges[curve.edge]
+        part = share(graph, edge, largest)
+        role = captions.edge_role(graph, edge)
         colour = palette.hue(None if not role else role in ("helps", "raises"))
-        width, opacity = 0.7 + 3.6 * share, 0.13 + 0.72 * share**0.8
+        width, opacity = 0.7 + 3.6 * part, 0.13 + 0.72 * part**0.8
         yield Curved(curve.points, colour, width, opacity, key=f"e{curve.edge}")
 
 

@@ -30,6 +30,7 @@ from saecli.report.sizes import (
     TARGET_EXTRA,
     TARGET_SIZE,
 )
+from saecli.report.weights import share, strongest_weights
 
 MAX_CURVES: Final = 420
 
@@ -111,7 +112,8 @@ def _choose_edges(graph: FeatureGraph, grid: Grid) -> list[int]:
         for i, edge in enumerate(graph.edges)
         if edge.source in drawn and edge.target in drawn and edge.source != edge.target
     ]
-    return sorted(between, key=lambda i: (-abs(graph.edges[i].weight), i))[:MAX_CURVES]
+    largest = strongest_weights(graph, (graph.edges[i] for i in between))
+    return sorted(between, key=lambda i: (-share(graph, graph.edges[i], largest), i))[:MAX_CURVES]
 
 
 def _place_rows(graph: FeatureGraph, grid: Grid, chosen: list[int], head: float) -> tuple[tuple[Row, ...], float]:
@@ -166,11 +168,12 @@ def _order_cells(
     pitch = grid.box_width + LANE_GAP
     at = {graph.nodes[i].address: i for nodes in grid.shown.values() for i in nodes}
     neighbours: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
+    largest = strongest_weights(graph, (graph.edges[i] for i in chosen))
     for index in chosen:
         edge = graph.edges[index]
-        source, target = at[edge.source], at[edge.target]
-        neighbours[source].append((target, abs(edge.weight)))
-        neighbours[target].append((source, abs(edge.weight)))
+        source, target, pull = at[edge.source], at[edge.target], share(graph, edge, largest)
+        neighbours[source].append((target, pull))
+        neighbours[target].append((source, pull))
     x: dict[int, float] = {}
     placed: dict[tuple[int, int], list[tuple[int, int]]] = {}
 

@@ -54,13 +54,13 @@ def nodes_csv(graph: FeatureGraph) -> bytes:
 
 
 def edges_csv(graph: FeatureGraph) -> bytes:
-    """The edges in the graph's order; ``helps`` is empty where weights change activations, not the metric."""
+    """The edges in the graph's order; ``helps`` is empty where a weight changes an activation, not the metric."""
     rows = (
         (
             _text(graph.id_of(edge.source)),
             _text(graph.id_of(edge.target)),
             repr(float(edge.weight)),
-            _HELPS.get(edge_role(graph, edge.weight), ""),
+            _HELPS.get(edge_role(graph, edge), ""),
         )
         for edge in graph.edges
     )

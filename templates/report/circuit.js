@@ -4,11 +4,14 @@
   const $ = (id) => document.getElementById(id);
   const picture = $("picture"), stage = $("stage"), tip = $("tip"), details = $("details");
   const SVG = "http://www.w3.org/2000/svg";
-  const activation = data.meaning === "activation";
 
   // --- the graph -----------------------------------------------------------------------------------------------------
 
-  const nodes = data.nodes, edges = data.edges.map(([source, target, weight], index) => ({ source, target, weight, index }));
+  const nodes = data.nodes, edges = data.edges.map(([source, target, weight], index) => {
+    // Edges into the target change the metric, whatever the others change; sizes compare within one unit only.
+    const unit = nodes[target]?.kind === "target" ? "metric" : data.meaning;
+    return { source, target, weight, index, unit, share: data.widest[unit] ? Math.abs(weight) / data.widest[unit] : 0 };
+  });
   const into = nodes.map(() => []), outOf = nodes.map(() => []);
   for (const edge of edges) if (edge.source >= 0 && edge.target >= 0) { into[edge.target].push(edge); outOf[edge.source].push(edge); }
   const byId = new Map(nodes.map((node, i) => [node.id, i]));
@@ -30,9 +33,9 @@
     if (node.position === null) return "every position";
     return "@" + node.position + (token ? " " + [token.text, token.note].filter(Boolean).join(" · ") : "");
   }
-  function verdict(value, isEdge) {
+  function verdict(value, unit = "metric") {
     if (value === 0) return { word: "", colour: "" };
-    if (isEdge && activation) return value < 0 ? { word: "raises", colour: "helps" } : { word: "lowers", colour: "hurts" };
+    if (unit === "activation") return value < 0 ? { word: "raises", colour: "helps" } : { word: "lowers", colour: "hurts" };
     const word = value * data.direction < 0 ? "helps" : "hurts";
     return { word, colour: word };
   }
@@ -80,8 +83,8 @@
       draw("rect", { x: (data.target % 8) * side, y: (data.target >> 3) * side, width: side, height: side, fill: "none", stroke: "#1660a8", "stroke-width": 3 }, svg);
     return svg;
   }
-  function link(index, value, isEdge, largest) {
-    const node = nodes[index], role = verdict(value, isEdge);
+  function link(index, value, unit, largest) {
+    const node = nodes[index], role = verdict(value, unit);
     const bar = make("i");
     bar.style.width = (largest ? (100 * Math.abs(value)) / largest : 0) + "%";
     const name = node.label ? `${node.label} (${node.id})` : node.id;
@@ -90,17 +93,16 @@
       make("span", { class: "value " + role.colour }, number(value)),
       make("span", { class: "bar " + role.colour }, bar)));
   }
-  function links(heading, list, isEdge) {
+  function links(heading, list, unit) {
     const largest = Math.max(...list.map(([, value]) => Math.abs(value)));
     const rest = list.length > 10 ? make("p", { class: "muted" }, `and ${list.length - 10} more`) : null;
-    return [make("h3", {}, heading), make("ul", { class: "links" }, ...list.slice(0, 10).map(([i, value]) => link(i, value, isEdge, largest))), rest];
+    return [make("h3", {}, heading), make("ul", { class: "links" }, ...list.slice(0, 10).map(([i, value]) => link(i, value, unit, largest))), rest];
   }
   function bySign(list, end, heading) {
     const sorted = [...list].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight) || a.index - b.index);
-    const words = activation ? ["raises", "lowers"] : ["helps", "hurts"];
-    return words.flatMap((word) => {
-      const part = sorted.filter((edge) => verdict(edge.weight, true).word === word).map((edge) => [edge[end], edge.weight]);
-      return part.length ? links(`${heading}, ${word} (${part.length})`, part, true) : [];
+    return ["helps", "hurts", "raises", "lowers"].flatMap((word) => {
+      const part = sorted.filter((edge) => verdict(edge.weight, edge.unit).word === word);
+      return part.length ? links(`${heading}, ${word} (${part.length})`, part.map((edge) => [edge[end], edge.weight]), part[0].unit) : [];
     });
   }
 
@@ -117,21 +119,21 @@
     if (chosen !== null) return aboutNode(chosen);
     if (chosenChip !== null) {
       const hidden = chips.get(chosenChip);
-      return [make("h2", {}, `${hidden.length} nodes without a box`), make("ul", { class: "links" }, ...ranked(hidden).map(([i, v]) => link(i, v, false, data.largest)))];
+      return [make("h2", {}, `${hidden.length} nodes without a box`), make("ul", { class: "links" }, ...ranked(hidden).map(([i, v]) => link(i, v, "metric", data.largest)))];
     }
     if (query) {
       const hits = found(query);
       const heading = make("h2", {}, `${hits.length} of ${nodes.length} nodes match`);
-      return [heading, make("ul", { class: "links" }, ...ranked(hits).slice(0, 60).map(([i, v]) => link(i, v, false, data.largest)))];
+      return [heading, make("ul", { class: "links" }, ...ranked(hits).slice(0, 60).map(([i, v]) => link(i, v, "metric", data.largest)))];
     }
     const head = make("h2", {}, data.metric);
-    return [head, ...links("Strongest nodes", ranked(strongest.filter((i) => nodes[i].kind !== "target").slice(0, 10)), false)];
+    return [head, ...links("Strongest nodes", ranked(strongest.filter((i) => nodes[i].kind !== "target").slice(0, 10)), "metric")];
   }
   function ranked(list) {
     return [...list].sort((a, b) => Math.abs(nodes[b].effect) - Math.abs(nodes[a].effect) || a - b).map((i) => [i, nodes[i].effect]);
   }
   function aboutNode(index) {
-    const node = nodes[index], role = verdict(node.effect, false);
+    const node = nodes[index], role = verdict(node.effect);
     const rows = [["node", node.id], ["position", position(node)]];
     if (node.site) rows.push(["site", node.site]);
     const facts = make("dl", { id: "facts" }, ...rows.flatMap(([key, value]) => [make("dt", {}, key), make("dd", {}, value)]));
@@ -169,8 +171,8 @@
   function extra(edge, source, target) {
     const from = middles.get(source), to = middles.get(target), y = (from.y + to.y) / 2;
     draw("path", {
-      class: "extra on", fill: "none", stroke: getComputedStyle(document.body).getPropertyValue("--" + (verdict(edge.weight, true).colour || "muted")),
-      "stroke-width": 0.7 + 3.6 * Math.min(1, Math.abs(edge.weight) / (data.widest || 1)), d: `M${from.x} ${from.y}C${from.x} ${y} ${to.x} ${y} ${to.x} ${to.y}`,
+      class: "extra on", fill: "none", stroke: getComputedStyle(document.body).getPropertyValue("--" + (verdict(edge.weight, edge.unit).colour || "muted")),
+      "stroke-width": 0.7 + 3.6 * Math.min(1, edge.share), d: `M${from.x} ${from.y}C${from.x} ${y} ${to.x} ${y} ${to.x} ${to.y}`,
     }, picture.querySelector(".edges"));
   }
   function relight() {
@@ -204,7 +206,7 @@
   const sizes = { edges: [], nodes: [] };
   for (const key of drawn.keys()) {
     const i = Number(key.slice(1));
-    if (key[0] === "e") sizes.edges.push(Math.abs(edges[i].weight));
+    if (key[0] === "e") sizes.edges.push(edges[i].share);
     else if (key[0] === "n" && data.nodes[i].kind !== "target" && data.nodes[i].kind !== "token") sizes.nodes.push(Math.abs(nodes[i].effect));
   }
   for (const list of Object.values(sizes)) list.sort((a, b) => a - b);
@@ -221,7 +223,7 @@
       let off = false;
       if (key[0] === "e") {
         const edge = edges[index];
-        off = Math.abs(edge.weight) < leastEdge || !keeps[edge.source] || !keeps[edge.target];
+        off = edge.share < leastEdge || !keeps[edge.source] || !keeps[edge.target];
         allEdges++; shownEdges += !off;
       } else if (key[0] === "n") {
         off = !keeps[index];
@@ -231,7 +233,9 @@
       }
       el.classList.toggle("off", off);
     }
-    $("edges-shown").textContent = `${leastEdge ? "≥ " + number(leastEdge).slice(1) + ": " : ""}${shownEdges} of ${allEdges}`;
+    const [unit, ...others] = Object.keys(data.widest);
+    const least = others.length ? `${Math.round(100 * leastEdge)} %` : number(leastEdge * data.widest[unit]).slice(1);
+    $("edges-shown").textContent = `${leastEdge ? `≥ ${least}: ` : ""}${shownEdges} of ${allEdges}`;
     $("nodes-shown").textContent = `${leastNode ? "≥ " + number(leastNode).slice(1) + ": " : ""}${shownNodes} of ${allNodes}`;
   }
 
@@ -280,17 +284,17 @@
   function tipFor(key) {
     const index = Number(key.slice(1));
     if (key[0] === "e") {
-      const edge = edges[index], role = verdict(edge.weight, true);
+      const edge = edges[index], role = verdict(edge.weight, edge.unit);
       return [make("strong", {}, `${title(nodes[edge.source])} → ${title(nodes[edge.target])}`),
         make("div", {}, `${nodes[edge.source].id} → ${nodes[edge.target].id}`), make("div", { class: role.colour }, `${number(edge.weight)} ${role.word}`)];
     }
     if (key[0] === "c") return [make("strong", {}, `${chips.get(key).length} weaker nodes`), make("div", {}, "Choose to list them.")];
-    const node = nodes[index], role = verdict(node.effect, false);
+    const node = nodes[index], role = verdict(node.effect);
     const lines = [make("strong", {}, title(node)), make("div", {}, node.id + (node.activation === null ? "" : ` · activation ${number(node.activation).slice(1)}`))];
     lines.push(make("div", { class: role.colour }, node.kind === "target" ? data.metric : `effect ${number(node.effect)} ${role.word}`));
     for (const [list, end, arrow] of [[into[index], "source", "←"], [outOf[index], "target", "→"]])
-      for (const edge of [...list].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, 3))
-        lines.push(make("div", { class: verdict(edge.weight, true).colour }, `${arrow} ${title(nodes[edge[end]])} ${number(edge.weight)}`));
+      for (const edge of [...list].sort((a, b) => b.share - a.share).slice(0, 3))
+        lines.push(make("div", { class: verdict(edge.weight, edge.unit).colour }, `${arrow} ${title(nodes[edge[end]])} ${number(edge.weight)}`));
     return lines;
   }
   function showTip(key, x, y) {

@@ -13,6 +13,7 @@ from saecli.core.errors import InputError
 from saecli.core.site import Site
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.dictionaries import make_dictionary
+from saecli.formats.documents import read_document
 from saecli.formats.saelens import read_saelens, to_files
 from saecli.formats.suite import read_suite, rounded, write_suite
 
@@ -121,7 +122,7 @@ def test_damaged_missing_and_unknown_tensors_are_refused(tmp_path):
     with pytest.raises(InputError, match="no tensor b_enc"):
         read_saelens(folder)
     path.unlink()
-    with pytest.raises(InputError, match="has no sae_weights.safetensors"):
+    with pytest.raises(InputError, match=r"has no sae_weights\.safetensors"):
         read_saelens(folder)
 
 
@@ -176,3 +177,21 @@ def test_a_suite_cannot_point_outside_its_folder(suite, tmp_path):
 def test_no_suite(tmp_path):
     with pytest.raises(InputError, match=r"there is no suite\.json"):
         read_suite(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[]", "is not a JSON object"),
+        (b"{", "is not JSON"),
+        (b"\xff{}", "is not JSON"),
+        (b" " * 65, "larger than 64 bytes"),
+    ],
+)
+def test_a_document_that_is_none_is_refused(tmp_path, content, message):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read_document(tmp_path / "x.json", "a header", 1 << 20 if len(content) > 65 else 64)
+    with pytest.raises(InputError, match=r"no readable y\.json"):
+        read_document(tmp_path / "y.json", "a header")

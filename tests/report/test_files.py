@@ -57,9 +57,12 @@ def test_the_table_of_edges():
     assert [row["helps"] for row in rows].count("false") == 3
 
 
-def test_changes_of_activations_neither_help_nor_hurt():
+def test_changes_of_activations_neither_help_nor_hurt_and_edges_into_the_target_do():
     rows = read(edges_csv(without_positions(generated(20, 1, DEFAULT_SITES))))
-    assert {row["helps"] for row in rows} == {""}
+    assert {row["helps"] for row in rows if row["target"] != "target"} == {""}
+    into = [row for row in rows if row["target"] == "target"]
+    assert into
+    assert all(row["helps"] == ("true" if float(row["weight"]) < 0 else "false") for row in into)
 
 
 @settings(max_examples=15, deadline=None)

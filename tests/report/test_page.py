@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -78,6 +79,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("pages")
     graphs = {
         "plain": hand_made(),
+        "ablation": dataclasses.replace(hand_made(), edge_meaning="activation"),
         "hostile": hostile(),
         "large": generated(2000, 59, ALL_SITES, seed=2, late=0.3, per_child=4),
     }
@@ -122,6 +124,13 @@ class TestInABrowser:
         assert browser.eval("document.querySelectorAll('.edges path.on').length") == 5
         assert browser.eval("document.querySelector('#edges').value") == "50"
         assert browser.eval("document.querySelector('#edges-shown').textContent") == "≥ 0.400: 6 of 12"
+
+    def test_edges_of_ablation_change_activations_and_those_into_the_target_the_metric(self, browser, pages):
+        browser.open(f"{pages['ablation']}#node=8:331@2&edges=50")
+        seen = panel(browser)
+        assert "Comes from, raises (2)" in seen
+        assert "Goes to, helps (1)" in seen
+        assert browser.eval("document.querySelector('#edges-shown').textContent") == "≥ 33 %: 6 of 12"
 
     def test_a_click_chooses_and_the_panel_leads_on(self, browser, pages):
         browser.open(pages["plain"])

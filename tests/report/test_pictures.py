@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from saecli.report.board import squares_in
-from saecli.report.captions import headline
+from saecli.report.captions import headline, scale_note
 from saecli.report.palette import HELPS, HURTS, INK
 from saecli.report.picture import MARGIN, draw
 from saecli.report.place import lay_out
@@ -55,6 +55,30 @@ def test_edges_of_ablation_are_labelled_as_changes_of_activations():
     assert "edge: change of downstream activation; raises it (removing lowers it)" in found
     assert "lowers it (removing raises it)" in found
     assert "edge: the part of the effect that passes directly" not in found
+
+
+def edge_widths(svg: str) -> dict[str, str]:
+    paths = [path for path in parse(svg).iter(f"{SVG}path") if "data-key" in path.keys()]  # noqa: SIM118
+    return {path.attrib["data-key"]: path.attrib["stroke-width"] for path in paths}
+
+
+def test_edges_into_the_target_are_scaled_apart_from_changes_of_activations():
+    """Weights a thousand times larger between features leave the edges into the target as wide as before."""
+    graph = dataclasses.replace(hand_made(), edge_meaning="activation")
+    into = {i for i, edge in enumerate(graph.edges) if edge.target.kind == "target"}
+    loud = dataclasses.replace(
+        graph,
+        edges=tuple(
+            e if i in into else dataclasses.replace(e, weight=1000 * e.weight) for i, e in enumerate(graph.edges)
+        ),
+    )
+    widths = [edge_widths(to_svg(g)) for g in (graph, loud)]
+    assert len(widths[0]) == len(graph.edges)
+    assert widths[0] == widths[1]
+    found = texts(to_svg(loud))
+    assert "edge into the target: change of the metric, helps or hurts it" in found
+    note = scale_note(loud, lay_out(loud))
+    assert note.endswith("widest edge 1,000 (activation), widest edge into the target 1.50")
 
 
 def test_a_large_graph_says_how_much_of_it_is_drawn():
