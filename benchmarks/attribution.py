@@ -3,7 +3,7 @@
     python benchmarks/attribution.py [--pairs 7] [--threads 1]
 
 A GPT-2-small-shaped model with random weights, TopK dictionaries (k 32) of 24,576 latents at the residual stream before
-and after block 6 and at its attention and MLP outputs, 16 tokens. Figures are CPU time per removed feature or per child,
+and after block 6 and at its attention and MLP outputs, 16 tokens. Figures are CPU time per removed feature or child,
 taken in interleaved pairs; medians and the median of the ratios are printed. The references watch the residual stream.
 
 reference   ablation: a whole forward per feature, in which the feature's site is encoded and decoded twice and the
