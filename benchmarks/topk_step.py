@@ -83,7 +83,7 @@ def paired_times(
 
     times: tuple[list[float], list[float]] = [], []
     for number in range(pairs + 1):
-        for step, kept in ((sparse_step, times[0]), (lambda: plain.step(x), times[1])):
+        for step, kept in ((sparse_step, times[0]), (lambda: plain.step(x.clone()), times[1])):
             began = time.process_time()
             step()
             if number:

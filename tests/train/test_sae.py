@@ -260,7 +260,7 @@ def test_data_of_another_vocabulary_are_refused(tmp_path):
         train_sae(config(), chess, tmp_path, threads=1)
 
 
-# --- what is trained ---------------------------------------------------------------------------------------------------
+# --- what is trained ----------------------------------------------------------------------------------------------
 
 
 def test_a_plan_names_every_dictionary():
