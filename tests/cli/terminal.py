@@ -31,6 +31,7 @@ class Terminal:
         self.status: int | None = None
         self.pid, self._handle = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a terminal's programs heed Ctrl-C, whoever started the tests
             os.chdir(cwd)
             os.execvpe(argv[0], argv, {**os.environ, "TERM": "xterm", "COLUMNS": "120", **(env or {})})
         ioctl(self._handle, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
