@@ -45,9 +45,8 @@ def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult:
     from zoo.load import load_model, load_suite, locate_suite
 
     device, dtype = torch_device(config.device), torch_dtype(config.dtype)
-    folder = locate_suite(config.suite or config.model)
-    labels = find_labels(config.labels, folder)
     model = load_model(config.model, device=device)
+    labels = find_labels(config.labels, locate_suite(config.suite or config.model))
     suite = load_suite(config.suite or config.model, device=device, dtype=dtype).attach(model)
     model.module.to(dtype)  # after the suite has recognised the weights as they are stored
     graph = trace(config, model, suite, progress, labels=labels)

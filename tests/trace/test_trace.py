@@ -233,7 +233,7 @@ BAD = {
     "index out of range": (["--pin", "1:4000"], 2, "0..39"),
     "site without dictionary": (["--pin", "1.mlp_in:3"], 2, "no dictionary"),
     "pin outside": (["--layers", "1:3", "--pin", "0:3"], 2, "outside"),
-    "no such model": (["MODEL:no-such-model"], 2, "no-such-model"),
+    "no such model": (["MODEL:no-such-model"], 2, "neither a model of the zoo nor a folder"),
     "kl needs ablation": (["--metric", "kl"], 2, "kl"),
     "bad threshold": (["--node-threshold", "much"], 2, "much"),
 }
