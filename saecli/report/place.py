@@ -236,7 +236,10 @@ def _place_boxes(
             width = FOLD_WIDTH if column.folded else grid.box_width
             text = _chip_text(len(hidden), width) if chip else box_text(graph, nodes[place])
             if band.kind == "target" and not chip:
-                width = max(width, min(text_width(text, TARGET_SIZE, bold=True) + 28, column.width + COLUMN_GAP - 8))
+                # nothing else stands in this row, so the pill may reach over its neighbours
+                ends = middle - columns[0].left, columns[-1].left + columns[-1].width - middle
+                room = max(column.width + COLUMN_GAP - 8, 2 * min(ends))
+                width = max(width, min(text_width(text, TARGET_SIZE, bold=True) + 28, room))
             boxes.append(
                 Box(
                     left=middle - width / 2,
