@@ -18,7 +18,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ from typing import Any, Literal
 from saecli.core import atomic, manifest
 from saecli.core.config import CommandConfig, config_fields, fingerprint
 from saecli.core.errors import InputError
-from saecli.core.inputs import RUNS, Input, hash_file, hash_input
+from saecli.core.inputs import RUNS, Input, hash_file
 from saecli.core.redact import redact
 from saecli.core.result import Result, to_json
 from saecli.core.threads import default_threads
@@ -305,17 +305,6 @@ class Run:
     def write_json(self, name: str, document: Any) -> Path:
         """Writes a JSON file of this run (no NaN, keys in the given order); returns its path."""
         return self.write_text(name, json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-
-    def write_with(self, name: str, writer: Callable[[Path], Any]) -> Path:
-        """Lets `writer(path)` write a file of this run, for libraries that want a path; returns its final path."""
-        with self.writing(name) as temporary:
-            writer(temporary)
-        return self.path(name)
-
-    def add_input(self, name: str, path: Path) -> None:
-        """Records an input the engine found by itself, with its sha256."""
-        self.manifest.setdefault("inputs", {})[name] = redact(hash_input(path).to_json())
-        self._save_manifest()
 
     def record(self, **facts: Any) -> None:
         """Records facts about this run in the manifest (resolved sites, fingerprints, timings)."""

@@ -12,7 +12,6 @@ PAPER: Final = "#ffffff"
 BLACK: Final = "#000000"
 INK: Final = "#1b2430"
 MUTED: Final = "#667085"
-LINE: Final = "#edf0f3"
 QUIET: Final = "#f4f6f8"
 NEUTRAL: Final = "#98a2b3"
 

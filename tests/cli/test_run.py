@@ -302,12 +302,13 @@ def test_files_appear_whole_or_not_at_all(tmp_path):
     run = Run.open(WorkConfig(out=str(tmp_path / "a")))
     run.write_text("x.txt", "old")
 
-    def half(path: Path) -> None:
-        path.write_text("half")
-        raise RuntimeError
+    def write_half() -> None:
+        with run.writing("x.txt") as path:
+            path.write_text("half")
+            raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        run.write_with("x.txt", half)
+        write_half()
     assert (tmp_path / "a/x.txt").read_text() == "old"
     run.finish(RESULT)
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["manifest.json", "result.json", "x.txt"]
