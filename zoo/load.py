@@ -23,7 +23,7 @@ from saecli.core.suite import Suite
 from saecli.formats.documents import read_document
 from saecli.formats.hf_gpt2 import CONFIG, load_gpt, read_extras
 from saecli.formats.suite import is_suite, read_suite
-from zoo.index import INDEX
+from zoo.index import asset, names
 
 _TRANSFORMERS: Final = {
     "gpt_neox": ("GPTNeoXForCausalLM", "zoo.pythia"),
@@ -94,9 +94,9 @@ def locate_suite(name_or_path: str) -> Path:
     Raises:
         UsageError: There is none.
     """
-    entry = INDEX.get(name_or_path)
-    if entry is not None and entry.asset:
-        folder = resource("assets", entry.asset, "suite")
+    embedded = asset(name_or_path)
+    if embedded:
+        folder = resource("assets", embedded, "suite")
     else:
         folder = Path(name_or_path)
         folder = folder if is_suite(folder) else folder / "suite"
@@ -111,14 +111,13 @@ def locate_model(name_or_path: str) -> Path:
     Raises:
         UsageError: Neither a zoo name nor a folder.
     """
-    entry = INDEX.get(name_or_path)
-    if entry is not None and entry.kind == "model" and entry.asset:
-        return resource("assets", entry.asset, "model")
+    embedded = asset(name_or_path)
+    if embedded:
+        return resource("assets", embedded, "model")
     folder = Path(name_or_path)
     if folder.is_dir():
         return folder
-    names = [name for name, entry in INDEX.items() if entry.kind == "model"]
-    hint = did_you_mean(name_or_path, names) or f"The zoo has {', '.join(names)}."
+    hint = did_you_mean(name_or_path, names("models")) or "`saecli zoo list models` shows them."
     raise UsageError(f"{name_or_path!r} is neither a model of the zoo nor a folder.", hint)
 
 

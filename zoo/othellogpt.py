@@ -5,14 +5,17 @@ Source: Li et al. 2023, https://github.com/likenneth/othello_world; the vocabula
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from torch import nn
-
-from saecli.core.hooks import ThinModel
 from zoo import gpt2
+from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
 
-VOCABULARY = "othello"
+if TYPE_CHECKING:
+    from torch import nn
+
+    from saecli.core.hooks import ThinModel
+
+VOCABULARY: Final = "othello"
 
 
 def make(module: nn.Module, name: str, *, processing: Literal["raw", "folded"] = "raw") -> ThinModel:
@@ -24,3 +27,30 @@ def make(module: nn.Module, name: str, *, processing: Literal["raw", "folded"] =
         processing: What was done to the weights.
     """
     return gpt2.make(module, name, family="othellogpt", vocabulary=VOCABULARY, processing=processing)
+
+
+FAMILY: Final = Family(
+    name="othellogpt",
+    description="GPTs that read Othello games, one token per move.",
+    vocabulary=VOCABULARY,
+    models={
+        "othello-mini": ModelEntry(
+            "asset:othello-mini",
+            "Embedded 8-layer OthelloGPT with its 25 dictionaries.",
+            data="othello",
+            suite="othello-mini",
+        ),
+    },
+    releases={
+        "othello-mini": ReleaseEntry(
+            "othello-mini",
+            "asset:othello-mini",
+            "TopK dictionaries at every residual, attention and MLP output of othello-mini.",
+            format="saelens",
+            layers=8,
+        ),
+    },
+    data={
+        "othello": DataEntry("generate:othello", "Random legal Othello games, as many as asked for.", VOCABULARY),
+    },
+)
