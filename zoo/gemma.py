@@ -57,6 +57,7 @@ PATHS = ModulePaths(
     ln1="input_layernorm",
     ln2="pre_feedforward_layernorm",
     attention="self_attn",
+    attention_out="self_attn.o_proj",
     attention_post="post_attention_layernorm",
     mlp="mlp",
     mlp_down="mlp.down_proj",

@@ -53,6 +53,7 @@ PATHS = ModulePaths(
     ln1="input_layernorm",
     ln2="post_attention_layernorm",
     attention="attention",
+    attention_out="attention.dense",
     mlp="mlp",
     mlp_down="mlp.dense_4h_to_h",
     embeddings=("gpt_neox.embed_in",),

@@ -24,11 +24,12 @@ from torch import Tensor, nn
 
 from saecli.core.model import Aux, Block, BlockWeights, Edit, HookedModel, ModelInfo, ModelRun
 from saecli.core.site import Site
-from saecli.core.visit import SiteVisit, StopPass, aux_source, check_start, check_tokens
+from saecli.core.visit import OutputHook, SiteVisit, StopPass, aux_source, check_start, check_tokens
 
 _HOOKS = {
     "resid_pre": "hook_resid_pre",
     "attn_in": "ln1.hook_out",
+    "attn_z": "attn.hook_z",
     "attn_out": "hook_attn_out",
     "resid_mid": "hook_resid_mid",
     "mlp_in": "ln2.hook_out",
@@ -167,6 +168,8 @@ class BridgeModel(HookedModel):
                     point, hook = self._point(Site(site.layer, "attn_out")), visit.on_attention_output(site)
                 else:
                     point, hook = self._point(site), visit.on_output(site)
+                    if site.kind == "attn_z":
+                        hook = _side_by_side(hook)
                 stack.callback(point.register_forward_hook(hook).remove)
             try:
                 return self._bridge(tokens, use_cache=False)
@@ -193,6 +196,17 @@ class BridgeModel(HookedModel):
                 self._bridge(torch.zeros(1, key[0], dtype=torch.long, device=key[2]), use_cache=False)
             self._arguments = (key, caught)
         return self._arguments[1][layer]
+
+
+def _side_by_side(hook: OutputHook) -> OutputHook:
+    """A hook on heads side by side [B, S, H * d_head], for a hook point that may hold them as [B, S, H, d_head]."""
+
+    def outer(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Any:
+        shape = output.shape
+        value = hook(module, args, output.reshape(*shape[:2], -1))
+        return value if value is None else value.reshape(shape)
+
+    return outer
 
 
 def _keep(seen: dict[tuple[int, str], Tensor], key: tuple[int, str]) -> Callable[[nn.Module, Any, Tensor], None]:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from saecli.core.errors import UsageError
 from saecli.core.site import Site
+
+NORMALISATIONS: Final = ("layer_norm", "constant_norm_rescale")
+LAYER_NORM_EPS: Final = 1e-5
 
 
 class SparseActs(NamedTuple):
@@ -40,7 +44,10 @@ class DictionaryConfig:
         reads: Site it reads.
         writes: Site it reconstructs (equal to ``reads`` for an autoencoder).
         d_out: Width of the site it writes.
-        options: What the architecture adds, for example ``{"k": 32}``.
+        options: What the architecture adds (``{"k": 32}``), and what any architecture may have:
+            ``apply_b_dec_to_input`` (the encoder sees x − b_dec; by default so for an autoencoder, not for a
+            transcoder), ``normalize`` (``layer_norm`` or ``constant_norm_rescale``, see :class:`Dictionary`),
+            ``skip`` (a linear path from input to output beside the features).
     """
 
     arch: str
@@ -64,8 +71,14 @@ class DictionaryConfig:
 class Dictionary(nn.Module, ABC):
     """Base of every architecture: ``W_enc_DF`` [d_in, F], ``b_enc_F``, ``W_dec_FD`` [F, d_out], ``b_dec_D``.
 
-    Sub-classes implement :meth:`activate`; a sub-class whose input is normalised overrides :meth:`prepare` and
-    :meth:`restore`. Everything else follows.
+    With option ``skip`` also ``W_skip_DO`` [d_in, d_out], and ``x @ W_skip_DO`` is added to the output. With option
+    ``normalize`` the input is brought to a scale of its own before the encoder and the output is brought back by the
+    same numbers::
+
+        layer_norm               x̃ = (x − mean x) / (std x + 1e-5), std unbiased      x̂ = ỹ · (std x + 1e-5) + mean x
+        constant_norm_rescale    x̃ = x · sqrt(d) / ‖x‖                                 x̂ = ỹ · ‖x‖ / sqrt(d)
+
+    Sub-classes implement :meth:`activate` and :meth:`may_be_active`; everything else follows.
     """
 
     arch: ClassVar[str]
@@ -81,6 +94,15 @@ class Dictionary(nn.Module, ABC):
         self.b_enc_F = nn.Parameter(torch.zeros(config.n_latents))
         self.W_dec_FD = nn.Parameter(torch.empty(config.n_latents, config.d_out))
         self.b_dec_D = nn.Parameter(torch.zeros(config.d_out))
+        self.W_skip_DO = nn.Parameter(torch.zeros(config.d_in, config.d_out)) if config.options.get("skip") else None
+        self.normalize: str | None = config.options.get("normalize")
+        if self.normalize not in (None, *NORMALISATIONS):
+            known = ", ".join(NORMALISATIONS)
+            raise UsageError(f"A dictionary cannot normalise its input by {self.normalize!r}; known: {known}.")
+        if self.subtracts_b_dec and config.d_in != config.d_out:
+            raise UsageError(
+                f"b_dec of width {config.d_out} cannot be subtracted from an input of width {config.d_in}."
+            )
 
     @property
     def n_latents(self) -> int:
@@ -98,7 +120,23 @@ class Dictionary(nn.Module, ABC):
         Returns:
             What is multiplied by ``W_enc_DF``, and the map from decoder output back to the scale of ``x``.
         """
-        return (x - self.b_dec_D if self.subtracts_b_dec else x), lambda y: y
+        center, scale = self.input_norm(x)
+        if scale is None:
+            return (x - self.b_dec_D if self.subtracts_b_dec else x), lambda y: y
+        normed = (x if center is None else x - center) / scale
+
+        def restore(y: Tensor) -> Tensor:
+            return y * scale if center is None else y * scale + center
+
+        return (normed - self.b_dec_D if self.subtracts_b_dec else normed), restore
+
+    def input_norm(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """What a normalised input is centred by and divided by, [..., 1] each; None where nothing is done."""
+        if self.normalize == "layer_norm":
+            return x.mean(-1, keepdim=True), x.std(-1, keepdim=True) + LAYER_NORM_EPS
+        if self.normalize == "constant_norm_rescale":
+            return None, x.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny) / x.shape[-1] ** 0.5
+        return None, None
 
     @property
     def subtracts_b_dec(self) -> bool:
@@ -111,7 +149,7 @@ class Dictionary(nn.Module, ABC):
 
     @abstractmethod
     def activate(self, pre: Tensor, indices: Tensor | None = None) -> Tensor:
-        """Pre-activations → dense activations of the same shape, all >= 0, exactly 0 where inactive.
+        """Pre-activations → dense activations of the same shape, exactly 0 where inactive, >= 0 but for AbsTopK.
 
         Args:
             pre: [..., F], or [..., C] when ``indices`` names the features of the columns.
@@ -127,8 +165,8 @@ class Dictionary(nn.Module, ABC):
         """[T, d_in] → the active features of each row; K is the largest number active in any row."""
         acts_TF = self.encode(x)
         most = int((acts_TF != 0).sum(-1).max()) if len(acts_TF) else 0
-        values_TK, indices_TK = acts_TF.topk(most, dim=-1)
-        return SparseActs(indices_TK, values_TK)
+        indices_TK = acts_TF.abs().topk(most, dim=-1).indices
+        return SparseActs(indices_TK, acts_TF.gather(-1, indices_TK))
 
     # --- decode ---------------------------------------------------------------------------------------------------
 
@@ -148,12 +186,16 @@ class Dictionary(nn.Module, ABC):
         """Input [..., d_in] → reconstruction [..., d_out] in the input's own scale, by the sparse path."""
         flat = x.reshape(-1, x.shape[-1])
         _, restore = self.prepare(flat)
-        return restore(self.decode_sparse(self.encode_sparse(flat))).reshape(*x.shape[:-1], self.config.d_out)
+        y = self._with_skip(restore(self.decode_sparse(self.encode_sparse(flat))), flat)
+        return y.reshape(*x.shape[:-1], self.config.d_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input [..., d_in] → reconstruction [..., d_out], by the plain dense formula."""
         _, restore = self.prepare(x)
-        return restore(self.decode(self.encode(x)))
+        return self._with_skip(restore(self.decode(self.encode(x))), x)
+
+    def _with_skip(self, y: Tensor, x: Tensor) -> Tensor:
+        return y if self.W_skip_DO is None else y + x @ self.W_skip_DO
 
     # --- the linear picture around one input, for attribution ------------------------------------------------------
 
@@ -162,11 +204,15 @@ class Dictionary(nn.Module, ABC):
 
         With the selection of active features held fixed (TopK) and, for normalised inputs, the norm held fixed.
         """
-        return self.W_enc_DF.T[indices_N]
+        directions_ND = self.W_enc_DF.T[indices_N]
+        scale_N1 = self.input_norm(x_ND)[1]
+        return directions_ND if scale_N1 is None else directions_ND / scale_N1
 
     def decoder_directions(self, x_ND: Tensor, indices_N: Tensor) -> Tensor:
         """What one unit of feature ``indices_N[n]`` adds to the site it writes when the input is ``x_ND[n]``."""
-        return self.W_dec_FD[indices_N]
+        directions_ND = self.W_dec_FD[indices_N]
+        scale_N1 = self.input_norm(x_ND)[1]
+        return directions_ND if scale_N1 is None else directions_ND * scale_N1
 
     # --- which features an input change can touch -------------------------------------------------------------------
 

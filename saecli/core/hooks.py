@@ -171,6 +171,8 @@ class ThinModel(HookedModel):
             part = self._parts[layer]
             if kind == "attn_in":
                 handle = part.ln1.register_forward_hook(visit.on_output(site))
+            elif kind == "attn_z":
+                handle = part.attention_out.register_forward_pre_hook(visit.on_input(site))
             elif kind == "attn_out":
                 handle = part.attention_post.register_forward_hook(visit.on_output(site))
             elif kind == "resid_mid" and site in visit.write:
@@ -244,6 +246,7 @@ class _Parts:
     ln1: nn.Module
     ln2: nn.Module
     attention: nn.Module
+    attention_out: nn.Module
     attention_post: nn.Module
     mlp: nn.Module
     mlp_down: nn.Module
@@ -257,6 +260,7 @@ class _Parts:
             ln1=get(paths.ln1),
             ln2=get(paths.ln2),
             attention=get(paths.attention),
+            attention_out=get(paths.attention_out),
             attention_post=get(paths.attention_post or paths.attention),
             mlp=get(paths.mlp),
             mlp_down=get(paths.mlp_down),

@@ -54,7 +54,7 @@ class ModelInfo:
 
     def width(self, site: Site) -> int:
         """Width of the vectors at a site."""
-        return self.d_mlp if site.kind == "mlp_post" else self.d_model
+        return {"mlp_post": self.d_mlp, "attn_z": self.n_heads * self.d_head}.get(site.kind, self.d_model)
 
     def check(self, site: Site) -> Site:
         """Return the site if the model has it.

@@ -27,6 +27,7 @@ class ModulePaths:
         final_norm, unembed: The last norm and the linear map to logits.
         ln1, ln2: The norms before attention and MLP; ln2 reads resid_mid (resid_pre in parallel blocks).
         attention, mlp: The modules that attn_in and mlp_in are given to.
+        attention_out: The attention's last linear map; its input is attn_z.
         mlp_down: The MLP's last linear map; its input is mlp_post.
         embeddings: Tables that are added into the residual stream.
         weights: Reads one block's weights in canonical shapes: views, but for the gains of norms with an offset.
@@ -42,6 +43,7 @@ class ModulePaths:
     ln1: str
     ln2: str
     attention: str
+    attention_out: str
     mlp: str
     mlp_down: str
     embeddings: tuple[str, ...]
@@ -94,6 +96,7 @@ GPT2 = ModulePaths(
     ln1="ln_1",
     ln2="ln_2",
     attention="attn",
+    attention_out="attn.c_proj",
     mlp="mlp",
     mlp_down="mlp.c_proj",
     embeddings=("transformer.wte", "transformer.wpe"),

@@ -2,11 +2,12 @@
 
 A site is a layer and a kind. Within one block the stream passes the kinds in this order::
 
-    resid_pre -> attn_in -> attn_out -> resid_mid -> mlp_in -> mlp_post -> mlp_out -> resid_post
+    resid_pre -> attn_in -> attn_z -> attn_out -> resid_mid -> mlp_in -> mlp_post -> mlp_out -> resid_post
 
 ``attn_in`` and ``mlp_in`` are what the attention and the MLP are given (after their norm); ``attn_out`` and ``mlp_out``
-are what they add to the residual stream (after a post-norm where the model has one); ``mlp_post`` is the hidden layer
-of the MLP after its activation function. ``resid_post`` of layer L is the same tensor as ``resid_pre`` of layer L + 1,
+are what they add to the residual stream (after a post-norm where the model has one); ``attn_z`` is what the heads have
+mixed, side by side, before the output projection; ``mlp_post`` is the hidden layer of the MLP after its activation
+function. ``resid_post`` of layer L is the same tensor as ``resid_pre`` of layer L + 1,
 and the two sites are equal. Parallel blocks (GPT-NeoX) have no ``resid_mid``.
 """
 
@@ -19,7 +20,17 @@ from typing import Final
 
 from saecli.core.errors import UsageError
 
-KINDS: Final = ("resid_pre", "attn_in", "attn_out", "resid_mid", "mlp_in", "mlp_post", "mlp_out", "resid_post")
+KINDS: Final = (
+    "resid_pre",
+    "attn_in",
+    "attn_z",
+    "attn_out",
+    "resid_mid",
+    "mlp_in",
+    "mlp_post",
+    "mlp_out",
+    "resid_post",
+)
 """Every kind, in the order in which a block computes them."""
 
 RESIDUAL_KINDS: Final = ("resid_pre", "resid_mid", "resid_post")
@@ -28,6 +39,7 @@ RESIDUAL_KINDS: Final = ("resid_pre", "resid_mid", "resid_post")
 _TRANSFORMER_LENS: Final[dict[str, tuple[str, ...]]] = {
     "resid_pre": ("hook_resid_pre", "hook_in"),
     "attn_in": ("ln1.hook_normalized", "ln1.hook_out", "attn.hook_in"),
+    "attn_z": ("attn.hook_z",),
     "attn_out": ("hook_attn_out", "attn.hook_out", "ln1_post.hook_out"),
     "resid_mid": ("hook_resid_mid", "ln2.hook_in"),
     "mlp_in": ("ln2.hook_normalized", "ln2.hook_out", "mlp.hook_in"),

@@ -53,7 +53,7 @@ class Suite(Mapping[Site, Dictionary]):
         info: What the suite is.
         configs: Config of every dictionary; known without reading weights.
         load: Reads the dictionary of a site; called at most once per site.
-        fingerprints: Fingerprint of every dictionary's tensors.
+        fingerprints: Fingerprint of every dictionary's tensors, if recorded; otherwise each is computed when needed.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Suite(Mapping[Site, Dictionary]):
         info: SuiteInfo,
         configs: Sequence[DictionaryConfig],
         load: Callable[[Site], Dictionary],
-        fingerprints: Mapping[Site, str],
+        fingerprints: Mapping[Site, str] | None = None,
     ) -> None:
         self.info = info
         self.configs: dict[Site, DictionaryConfig] = {
@@ -69,16 +69,17 @@ class Suite(Mapping[Site, Dictionary]):
         }
         if len(self.configs) != len(configs):
             raise InputError(f"{info.name} has two dictionaries at one site.")
-        self.fingerprints: dict[Site, str] = {site: fingerprints[site] for site in self.configs}
         self._load = load
         self._loaded: dict[Site, Dictionary] = {}
+        self.fingerprints: Mapping[Site, str] = (
+            _Fingerprints(self) if fingerprints is None else {site: fingerprints[site] for site in self.configs}
+        )
 
     @classmethod
     def of(cls, info: SuiteInfo, dictionaries: Sequence[Dictionary]) -> Suite:
         """A suite of dictionaries in memory."""
         by_site = {dictionary.config.reads: dictionary for dictionary in dictionaries}
-        fingerprints = {site: fingerprint_tensors(one.state_dict()) for site, one in by_site.items()}
-        return cls(info, [one.config for one in dictionaries], by_site.__getitem__, fingerprints)
+        return cls(info, [one.config for one in dictionaries], by_site.__getitem__)
 
     def __getitem__(self, site: Site) -> Dictionary:
         if site not in self.configs:
@@ -239,6 +240,25 @@ class Suite(Mapping[Site, Dictionary]):
                     f"Use it with {self.info.model}, or train a suite for {info.name}.",
                 )
         return self
+
+
+class _Fingerprints(Mapping[Site, str]):
+    """Fingerprints of a suite's dictionaries, each computed when it is asked for."""
+
+    def __init__(self, suite: Suite) -> None:
+        self._suite = suite
+        self._known: dict[Site, str] = {}
+
+    def __getitem__(self, site: Site) -> str:
+        if site not in self._known:
+            self._known[site] = fingerprint_tensors(self._suite[site].state_dict())
+        return self._known[site]
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self._suite)
+
+    def __len__(self) -> int:
+        return len(self._suite)
 
 
 def _stream(kind: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +22,10 @@ from saecli.core.site import Site
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.formats import saelens
 from saecli.formats.documents import read_document
+from saecli.formats.registry import Found, Hints, Item
 
+NAME: Final = "saecli"
+TITLE: Final = "a suite of saecli"
 HEADER: Final = "suite.json"
 SCHEMA: Final = "saecli.suite"
 MAJOR: Final = 1
@@ -129,6 +132,36 @@ def read_suite(
 def is_suite(folder: Path) -> bool:
     """Whether a folder holds a suite of this format."""
     return (folder / HEADER).is_file()
+
+
+def sniff(path: Path) -> bool:
+    """Whether a folder holds a suite of this format."""
+    return path.is_dir() and is_suite(path)
+
+
+def open(path: Path, hints: Hints) -> Found:
+    """The suite's dictionaries one by one; hints are not needed."""
+    suite = read_suite(path)
+    info = suite.info
+
+    def load(site: Site) -> Callable[[torch.dtype], Dictionary]:
+        return lambda dtype: read_suite(path, dtype=dtype)[site]
+
+    items = [
+        Item(
+            name=str(site),
+            config=config,
+            files=tuple(path / str(config.reads) / name for name in (saelens.CONFIG, saelens.WEIGHTS)),
+            load=load(site),
+            model=info.model,
+            processing=info.processing,
+            context=info.context,
+            prepends_bos=info.bos is not None,
+            measured=info.measured.get(site, {}),
+        )
+        for site, config in suite.configs.items()
+    ]
+    return Found(NAME, path, tuple(items))
 
 
 def rounded(suite: Suite, dtype: torch.dtype) -> Suite:

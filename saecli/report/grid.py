@@ -32,6 +32,7 @@ _DETAILS: Final = {
     "resid_post": "residual stream",
     "resid_mid": "residual stream",
     "attn_in": "into attention",
+    "attn_z": "attention heads",
     "attn_out": "attention",
     "mlp_in": "into the MLP",
     "mlp_out": "MLP",

@@ -66,6 +66,7 @@ def by_hand(gpt, tokens, edits=None):
         scores = torch.einsum("bqhd,bkhd->bhqk", q, k) / (D // HEADS) ** 0.5
         seen[i, "pattern"] = scores.masked_fill(~torch.ones_like(scores, dtype=torch.bool).tril(), -1e30).softmax(-1)
         z = torch.einsum("bhqk,bkhd->bqhd", seen[i, "pattern"], v).flatten(2)
+        z = at(Site(i, "attn_z"), z)
         x = at(Site(i, "resid_mid"), x + at(Site(i, "attn_out"), z @ block.attn.c_proj.weight + block.attn.c_proj.bias))
         hidden = at(Site(i, "mlp_in"), norm(block.ln_2, x)) @ block.mlp.c_fc.weight + block.mlp.c_fc.bias
         hidden = at(Site(i, "mlp_post"), F.gelu(hidden, approximate="tanh"))
