@@ -13,6 +13,9 @@ configuration dataclass and the result dataclass. The engine is imported only wh
 
 The engine is a function `run(config, run, progress) -> result`. Its module may also have `plan(config) -> list[str]`,
 the lines `--plan` prints.
+
+A command whose result is no computation to keep (a look at a file, a cache) has no run directory: with
+`keeps_run=False` the engine is `run(config, progress) -> result`, which also answers `--plan` if there is that flag.
 """
 
 from __future__ import annotations
@@ -42,13 +45,18 @@ GIVEN = "COMMANDLINE"
 
 @dataclass(frozen=True, kw_only=True)
 class Door:
-    """One subcommand. `config`, `engine` and `result` are `module:name` references; only `config` is imported early."""
+    """One subcommand. `config`, `engine` and `result` are `module:name` references; only `config` is imported early.
+
+    Attributes:
+        keeps_run: False for a command without a run directory (see the module's text).
+    """
 
     config: str
     engine: str
     result: str
     summary: str
     examples: Sequence[tuple[str, str]] = field(default_factory=list)
+    keeps_run: bool = True
 
     @property
     def config_class(self) -> type[CommandConfig]:
@@ -166,6 +174,8 @@ def _serve(door: Door, flags: dict[str, Any]) -> None:
     output = Output(as_json=bool(getattr(config, "json", False)), quiet=bool(getattr(config, "quiet", False)))
     if getattr(config, "show_config", False):
         return show_config(resolved, output)
+    if not door.keeps_run:
+        return answer(door, config, output)
     inputs = known_inputs(config)
     if getattr(config, "plan", False):
         return show_plan(door, config, inputs, output)
@@ -178,6 +188,32 @@ def _serve(door: Door, flags: dict[str, Any]) -> None:
             output.say(f"Continuing the unfinished run in {run.directory}.")
         compute(door, run, output)
     show_result(run, output, reused=reused)
+
+
+def answer(door: Door, config: CommandConfig, output: Output) -> None:
+    """Calls an engine that has no run directory and prints its result."""
+    from saecli.core.result import to_json
+
+    try:
+        engine = refer(door.engine)
+        with output.progress() as progress:
+            result = engine(config, progress)
+    except OSError as error:
+        if os.environ.get("SAECLI_DEBUG") == "1":
+            raise
+        raise Failure(f"{_fault(error)}.") from error
+    if output.as_json:
+        document = to_json(result)
+        output.document({"schema": document.pop("schema"), "command": config.command, **document})
+        return
+    for line in result.summary_lines():
+        output.data(line)
+    if result.next_command():
+        output.say(f"Next: {result.next_command()}")
+
+
+def _fault(error: OSError) -> str:
+    return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
 def compute(door: Door, run: Run, output: Output) -> None:
@@ -206,7 +242,7 @@ def compute(door: Door, run: Run, output: Output) -> None:
         where = f" What is done so far is kept in {run.directory}." if kept else ""
         if os.environ.get("SAECLI_DEBUG") == "1":
             raise
-        raise Failure(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.{where}") from error
+        raise Failure(f"{_fault(error)}.{where}") from error
     except BaseException as error:
         run.fail("failure", f"{type(error).__name__}: {error}")
         raise

@@ -45,7 +45,7 @@ def click_command(name: str) -> HelpCommand:
             hint = did_you_mean(asked, known) or f"Known: {', '.join(known) or 'none yet'}."
             raise UsageError(f"`saecli schema {asked}`: no such command.", hint)
         door = importlib.import_module(known[asked]).DOOR
-        Output().document(json_schema(refer(door.result)))
+        Output().document(json_schema(refer(door.result), keeps_run=door.keeps_run))
 
     examples = [("saecli schema trace", ""), ("saecli schema train lm", "")]
     return leaf(name, "Print the JSON schema of what a command prints with --json.", schema, examples)

@@ -154,24 +154,9 @@ class CommandConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SharedConfig(CommandConfig):
-    """The flags every command that computes something has."""
+class CallConfig(CommandConfig):
+    """The flags every command has: what to print, and where values come from."""
 
-    seed: int = option(0, help="Seed of everything random.", minimum=0, maximum=2**32 - 1, panel="Run")
-    threads: int = option(
-        0, help="CPU threads; 0 means one per physical core.", minimum=0, fingerprint=False, panel="Run"
-    )
-    out: str | None = option(
-        None,
-        help="Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.",
-        session=True,
-        metavar="DIR",
-        complete="dirs",
-        panel="Run",
-    )
-    overwrite: bool = option(
-        False, help="Replace an earlier run in that directory.", flag="--overwrite", session=True, panel="Run"
-    )
     plan: bool = option(False, help="Say what would be done and stop.", flag="--plan", session=True, panel="Run")
     config: str | None = option(
         None,
@@ -201,6 +186,27 @@ class SharedConfig(CommandConfig):
     )
     quiet: bool = option(
         False, help="Print nothing but the result and errors.", flag="--quiet", short="-q", session=True, panel="Output"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedConfig(CallConfig):
+    """The flags every command that computes something has."""
+
+    seed: int = option(0, help="Seed of everything random.", minimum=0, maximum=2**32 - 1, panel="Run")
+    threads: int = option(
+        0, help="CPU threads; 0 means one per physical core.", minimum=0, fingerprint=False, panel="Run"
+    )
+    out: str | None = option(
+        None,
+        help="Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.",
+        session=True,
+        metavar="DIR",
+        complete="dirs",
+        panel="Run",
+    )
+    overwrite: bool = option(
+        False, help="Replace an earlier run in that directory.", flag="--overwrite", session=True, panel="Run"
     )
 
 

@@ -73,19 +73,29 @@ def _json(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no place in a JSON result")
 
 
-def json_schema(result_class: type[Result]) -> dict[str, Any]:
-    """Returns the JSON schema of what `--json` prints for this result."""
+def json_schema(result_class: type[Result], *, keeps_run: bool = True) -> dict[str, Any]:
+    """Returns the JSON schema of what `--json` prints for this result.
+
+    Args:
+        result_class: The class of the result.
+        keeps_run: False for a command that has no run directory.
+    """
     body = _object(result_class)
     properties: dict[str, Any] = {
         "schema": {"const": result_class.schema, "title": "Schema", "description": "Name and major version."},
         "command": {"type": "string", "title": "Command", "description": "The command that made it."},
-        "run_directory": {"type": "string", "title": "Run directory", "description": "Where the files are."},
-        "reused": {
+    }
+    if keeps_run:
+        properties["run_directory"] = {
+            "type": "string",
+            "title": "Run directory",
+            "description": "Where the files are.",
+        }
+        properties["reused"] = {
             "type": "boolean",
             "title": "Reused",
             "description": "True if the same run was already complete and nothing was computed.",
-        },
-    }
+        }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": result_class.schema,
