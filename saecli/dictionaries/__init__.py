@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ARCHITECTURES: Final[dict[str, str]] = {
     "standard": "saecli.dictionaries.standard:Standard",
     "topk": "saecli.dictionaries.topk:TopK",
+    "jumprelu": "saecli.dictionaries.jumprelu:JumpReLU",
+    "gated": "saecli.dictionaries.gated:Gated",
 }
 """Architecture → ``module:class``."""
 

@@ -23,7 +23,10 @@ def dictionary(arch: str, seed: int, d: int = 6, latents: int = 20, **options: o
     return made.requires_grad_(False)
 
 
-ARCHS = st.one_of(st.just(("standard", {})), st.integers(1, 20).map(lambda k: ("topk", {"k": k})))
+ARCHS = st.one_of(
+    st.sampled_from([("standard", {}), ("jumprelu", {}), ("gated", {})]),
+    st.integers(1, 20).map(lambda k: ("topk", {"k": k})),
+)
 
 
 @settings(deadline=None, max_examples=40)
@@ -90,6 +93,36 @@ def test_topk_keeps_at_most_k_and_only_positive_ones():
     assert not made.encode(torch.randn(3, 6)).any()
     made.b_enc_F.fill_(100.0)
     assert (made.encode(torch.randn(3, 6)) > 0).sum(-1).tolist() == [5, 5, 5]
+
+
+def test_jumprelu_is_strict_at_its_threshold():
+    made = dictionary("jumprelu", 0, latents=4)
+    made.threshold_F.copy_(torch.tensor([1.0, 1.0, -1.0, -1.0]))
+    pre = torch.tensor([1.0, 1.5, 0.5, -0.5])
+    assert made.activate(pre).tolist() == [0.0, 1.5, 0.5, 0.0]
+
+
+def test_gate_and_magnitude_of_a_gated_dictionary_decide_apart():
+    made = dictionary("gated", 0, latents=3)
+    made.b_enc_F.copy_(torch.tensor([1.0, -1.0, 1.0]))
+    made.r_mag_F.fill_(torch.tensor(2.0).log())
+    made.b_mag_F.copy_(torch.tensor([0.5, 0.5, -9.0]))
+    projected = torch.tensor([0.25, 0.75, 0.25])  # what the encoder gives without a bias
+    assert made.activate(projected + made.b_enc_F).tolist() == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("arch", ["standard", "jumprelu", "gated"])
+@pytest.mark.parametrize("normalize", [None, "layer_norm"])
+def test_directions_are_the_gradients_of_active_features(arch, normalize):
+    made = dictionary(arch, 3, **({"normalize": normalize} if normalize else {})).double()
+    x = torch.randn(1, 6, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    with torch.no_grad():
+        center, scale = made.input_norm(x)
+    made.input_norm = lambda _: (center, scale)  # the norm is held fixed
+    active = made.encode(x)[0].nonzero()[:, 0]
+    assert len(active)
+    jacobian = torch.autograd.functional.jacobian(lambda row: made.encode(row[None])[0], x[0])
+    torch.testing.assert_close(made.encoder_directions(x.expand(len(active), -1), active), jacobian[active])
 
 
 @pytest.mark.parametrize("k", [0, 21, None, 2.5])
