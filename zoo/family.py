@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from saecli.core.model import HookedModel
 
 Processing = Literal["raw", "folded"]
+
+HUGGING_FACE_FILES: Final = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "model-*-of-*.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+"""What is needed of a model on the hub: no other framework's copy of the weights."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +39,20 @@ class ModelEntry:
         source: Where it comes from: ``hf:org/repo[@revision]``, ``https://…``, or ``asset:NAME`` for one that ships
             with the program.
         description: One line for lists.
-        include: Names (glob patterns) of the files that are needed; empty takes the family's default.
+        include: Names (glob patterns) of the files that are needed.
         processing: Weight processing under which its published dictionaries were trained.
         data: Default data set (a name of the zoo or of the program's own generators), empty without one.
         suite: Name of its default suite, empty without one.
+        vocabulary: Its token vocabulary, where the family has no common one.
     """
 
     source: str
     description: str
-    include: tuple[str, ...] = ()
+    include: tuple[str, ...] = HUGGING_FACE_FILES
     processing: Processing = "raw"
     data: str = ""
     suite: str = ""
+    vocabulary: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,7 @@ class DataEntry:
         tokenizer: Vocabulary that its shards are in by default.
         column: Column of the text or tokens in tabular files.
         separator: What is written after every document: ``newline``, ``eos`` or nothing.
+        include: Names (glob patterns) of the files that are needed; empty takes all.
     """
 
     source: str
@@ -88,6 +102,7 @@ class DataEntry:
     tokenizer: str
     column: str = "text"
     separator: str = ""
+    include: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,7 +117,7 @@ class Family:
         recognises: Whether a local folder or file without such a configuration is of this family; looks at names and
             headers only.
         load: Reads a folder or file: ``load(path, name, dtype) -> HookedModel``.
-        vocabulary: Name of its token vocabulary, if all its models share one.
+        vocabulary: Name of its token vocabulary, if its models share one.
     """
 
     name: str

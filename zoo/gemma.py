@@ -10,14 +10,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from torch import Tensor, nn
-
-from saecli.core.hooks import ThinModel
 from saecli.core.model import BlockWeights, ModelInfo
 from saecli.core.paths import ModulePaths
+from zoo.family import Family, ModelEntry, ReleaseEntry
 from zoo.huggingface import OPTIONS, model_info
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from saecli.core.hooks import ThinModel
 
 
 def weights(block: nn.Module, info: ModelInfo) -> BlockWeights:
@@ -84,6 +87,8 @@ def make(
         bos: Token that starts a document.
         processing: What was done to the weights.
     """
+    from saecli.core.hooks import ThinModel
+
     config: Any = module.config
     info = model_info(
         config,
@@ -95,3 +100,130 @@ def make(
         vocabulary="gemma",
     )
     return ThinModel(module, info, replace(PATHS, softcap=config.final_logit_softcapping))
+
+
+_MODELS: Final = {
+    # repository on the hub: layers, default suite
+    "gemma-2-2b": (26, "gemma-scope-2b-pt-res"),
+    "gemma-2-2b-it": (26, ""),
+    "gemma-2-9b": (42, "gemma-scope-9b-pt-res"),
+    "gemma-2-9b-it": (42, "gemma-scope-9b-it-res"),
+    "gemma-2-27b": (46, "gemma-scope-27b-pt-res"),
+    "gemma-2-27b-it": (46, ""),
+    "gemma-3-270m": (18, "gemma-scope-2-270m-pt"),
+    "gemma-3-270m-it": (18, "gemma-scope-2-270m-it"),
+    "gemma-3-1b-pt": (26, "gemma-scope-2-1b-pt"),
+    "gemma-3-1b-it": (26, "gemma-scope-2-1b-it"),
+    "gemma-3-4b-pt": (34, "gemma-scope-2-4b-pt"),
+    "gemma-3-4b-it": (34, "gemma-scope-2-4b-it"),
+    "gemma-3-12b-pt": (48, "gemma-scope-2-12b-pt"),
+    "gemma-3-12b-it": (48, "gemma-scope-2-12b-it"),
+    "gemma-3-27b-pt": (62, "gemma-scope-2-27b-pt"),
+    "gemma-3-27b-it": (62, "gemma-scope-2-27b-it"),
+}
+
+_SCOPE: Final = {
+    # Gemma Scope (arXiv:2408.05147). What is published of each model: suites, and the width fetched by default.
+    "2b-pt": (("res", "att", "mlp", "transcoders"), "16k"),
+    "9b-pt": (("res", "att", "mlp"), "16k"),
+    "9b-it": (("res",), "16k"),
+    "27b-pt": (("res",), "131k"),
+}
+_SCOPE_SITES: Final = {
+    "res": "resid_post",
+    "att": "attn_z",
+    "mlp": "mlp_out",
+    "transcoders": "mlp_in>mlp_out",
+}
+_SCOPE_LAYER: Final = {"2b-pt": 12, "9b-pt": 20, "9b-it": 20, "27b-pt": 22}
+"""The layer fetched by default: the one published in most widths."""
+
+
+def _models() -> dict[str, ModelEntry]:
+    return {
+        name: ModelEntry(
+            f"hf:google/{name}",
+            f"{layers} layers, {'instruction-tuned' if name.endswith('-it') else 'pretrained'}; its terms are accepted"
+            " on the hub.",
+            data="pile-10k",
+            suite=suite,
+        )
+        for name, (layers, suite) in _MODELS.items()
+    }
+
+
+def _scope(size: str, short: str) -> ReleaseEntry:
+    model = f"gemma-2-{size.removesuffix('-pt')}"
+    width, layer = _SCOPE[size][1], _SCOPE_LAYER[size]
+    return ReleaseEntry(
+        model,
+        f"hf:google/gemma-scope-{size}-{short}",
+        f"Gemma Scope: JumpReLU at {_SCOPE_SITES[short]} of {model}, several widths and sparsities a layer.",
+        format="gemma_scope",
+        site=_SCOPE_SITES[short],
+        layers=_MODELS[model][0],
+        labels="" if short == "transcoders" else f"{model}/{{layer}}-gemmascope-{short}-{width}",
+        default=(f"layer_{layer}/width_{width}/*",),
+    )
+
+
+def _scope_2(size: str) -> ReleaseEntry:
+    """Gemma Scope 2; its folders name the site, and whether every layer or a few in more widths are there."""
+    model = "gemma-3-270m" if size == "270m-pt" else f"gemma-3-{size}"
+    return ReleaseEntry(
+        model,
+        f"hf:google/gemma-scope-2-{size}",
+        f"Gemma Scope 2: JumpReLU dictionaries and transcoders of {model}, many sites, widths and sparsities.",
+        format="gemma_scope_2",
+        layers=_MODELS[model][0],
+        default=("resid_post/*_width_16k_l0_medium/*",),
+    )
+
+
+def _circuit_tracer(model: str, repo: str, what: str, default: tuple[str, ...] = ()) -> ReleaseEntry:
+    """Sets for https://github.com/safety-research/circuit-tracer."""
+    return ReleaseEntry(model, f"hf:{repo}", what, format="circuit_tracer", layers=_MODELS[model][0], default=default)
+
+
+FAMILY: Final = Family(
+    name="gemma",
+    description="Gemma 2, and the text models of Gemma 3.",
+    model_types=("gemma2", "gemma3_text", "gemma3"),
+    vocabulary="gemma",
+    models=_models(),
+    releases={
+        **{
+            f"gemma-scope-{size}-{short}": _scope(size, short)
+            for size, (suites, _) in _SCOPE.items()
+            for short in suites
+        },
+        **{
+            f"gemma-scope-2-{size}-{kind}": _scope_2(f"{size}-{kind}")
+            for size in ("270m", "1b", "4b", "12b", "27b")
+            for kind in ("pt", "it")
+        },
+        "gemma-scope-transcoders": _circuit_tracer(
+            "gemma-2-2b",
+            "mntss/gemma-scope-transcoders",
+            "Gemma Scope's transcoders of gemma-2-2b as one set, the sparsest of every layer; links to their files.",
+        ),
+        "clt-gemma-2-2b-426k": _circuit_tracer(
+            "gemma-2-2b",
+            "mntss/clt-gemma-2-2b-426k",
+            "Cross-layer transcoder of gemma-2-2b, 16,384 features a layer.",
+            ("config.yaml", "W_enc_*.safetensors"),
+        ),
+        "clt-gemma-2-2b-2.5M": _circuit_tracer(
+            "gemma-2-2b",
+            "mntss/clt-gemma-2-2b-2.5M",
+            "Cross-layer transcoder of gemma-2-2b, 98,304 features a layer, 160 GB.",
+            ("config.yaml",),
+        ),
+        "transcoders-gemma-3-270m": _circuit_tracer(
+            "gemma-3-270m",
+            "mwhanna/gemma-scope-2-270m-pt",
+            "Gemma Scope 2's transcoders of gemma-3-270m as sets.",
+            ("transcoder_all/width_16k_l0_small/*",),
+        ),
+    },
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from zoo.family import Family, ModelEntry
+from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -55,12 +55,118 @@ def make(
     return ThinModel(module, info, replace(GPT2, options=OPTIONS))
 
 
+_MODELS: Final = {
+    "gpt2": ModelEntry(
+        "hf:openai-community/gpt2",
+        "GPT-2 small: 12 layers, 124M parameters.",
+        data="openwebtext",
+        suite="gpt2-small-resid-post-v5-32k",
+    ),
+    "gpt2-medium": ModelEntry("hf:openai-community/gpt2-medium", "24 layers, 355M parameters.", data="openwebtext"),
+    "gpt2-large": ModelEntry("hf:openai-community/gpt2-large", "36 layers, 774M parameters.", data="openwebtext"),
+    "gpt2-xl": ModelEntry("hf:openai-community/gpt2-xl", "48 layers, 1.6B parameters.", data="openwebtext"),
+    "distilgpt2": ModelEntry("hf:distilbert/distilgpt2", "GPT-2 distilled: 6 layers, 82M.", data="openwebtext"),
+}
+
+_V5: Final = {
+    # short name, site, name in Neuronpedia's sources; OpenAI's dictionaries read layer-normed activations, TopK k = 32
+    "resid-post": ("resid_post", "res_post"),
+    "resid-mid": ("resid_mid", "res_mid"),
+    "attn-out": ("attn_out", "att"),
+    "mlp-out": ("mlp_out", "mlp"),
+}
+
+
+def _v5(short: str, width: str) -> ReleaseEntry:
+    """One of the eight suites trained by OpenAI on GPT-2 small (https://github.com/openai/sparse_autoencoder)."""
+    site, source = _V5[short]
+    suffix = ".pt" if (short, width) == ("resid-post", "32k") else ""  # folders, in spite of the name
+    return ReleaseEntry(
+        "gpt2",
+        f"hf:jbloom/GPT2-Small-OAI-v5-{width}-{short}-SAEs",
+        f"OpenAI's TopK dictionaries of GPT-2 small, {width} latents, {site} of every layer.",
+        format="saelens",
+        pattern=f"v5_{width}_layer_{{layer}}{suffix}",
+        site=site,
+        layers=12,
+        labels=f"gpt2-small/{{layer}}-{source}_{width}-oai",
+    )
+
+
 FAMILY: Final = Family(
     name="gpt2",
     description="GPT-2 and models in its layout.",
-    model_types=("gpt2",),
+    model_types=("gpt2", "saecli-gpt"),
     vocabulary="gpt2",
-    models={
-        "gpt2": ModelEntry("hf:openai-community/gpt2", "GPT-2 small: 12 layers, 124M parameters.", data="openwebtext"),
+    models=_MODELS,
+    releases={
+        "gpt2-small-res-jb": ReleaseEntry(
+            "gpt2",
+            "hf:jbloom/GPT2-Small-SAEs-Reformatted",
+            "ReLU dictionaries of GPT-2 small, 24,576 latents, residual stream before every layer.",
+            format="saelens",
+            pattern="blocks.{layer}.hook_resid_pre",
+            site="resid_pre",
+            layers=12,
+            processing="folded",
+            labels="gpt2-small/{layer}-res-jb",
+        ),
+        **{f"gpt2-small-{short}-v5-{width}": _v5(short, width) for short in _V5 for width in ("32k", "128k")},
+        "gpt2-small-hook-z-kk": ReleaseEntry(
+            "gpt2",
+            "hf:ckkissane/attn-saes-gpt2-small-all-layers",
+            "ReLU dictionaries of GPT-2 small on the attention heads' mixed values of every layer.",
+            site="attn_z",
+            layers=12,
+            processing="folded",
+            labels="gpt2-small/{layer}-att-kk",
+        ),
+        "gpt2-small-mlp-tm": ReleaseEntry(
+            "gpt2",
+            "hf:tommmcgrath/gpt2-small-mlp-out-saes",
+            "ReLU dictionaries of GPT-2 small, 24,576 latents, MLP output of every layer; inputs are scaled.",
+            format="saelens",
+            site="mlp_out",
+            layers=12,
+            processing="folded",
+        ),
+        "gpt2-small-res-jb-feature-splitting": ReleaseEntry(
+            "gpt2",
+            "hf:jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8",
+            "ReLU dictionaries of one site in eight widths, 768 to 98,304 latents: resid_pre of layer 8.",
+            format="saelens",
+            site="resid_pre",
+            layers=1,
+            processing="folded",
+            labels="gpt2-small/{layer}-res_fs*-jb",
+            default=("blocks.8.hook_resid_pre_768/*", "blocks.8.hook_resid_pre_24576/*"),
+        ),
+        "gpt2-scae-suite": ReleaseEntry(
+            "gpt2",
+            "hf:jacobcd52/gpt2_suite_folded_ln",
+            "TopK dictionaries of attention outputs and MLP transcoders, the start of sparse connections.",
+            format="scae",
+            site="mlp_in>mlp_out",
+            layers=12,
+            processing="folded",
+        ),
+        "gpt2-scae": ReleaseEntry(
+            "gpt2",
+            "hf:jacobcd52/gpt2_scae",
+            "The same finetuned for sparse connections between dictionaries.",
+            format="scae",
+            site="mlp_in>mlp_out",
+            layers=12,
+            processing="folded",
+        ),
+    },
+    data={
+        "openwebtext": DataEntry(
+            "hf:datasets/Skylion007/openwebtext",
+            "Web pages of the kind GPT-2 was trained on; the first of 80 files.",
+            "gpt2",
+            separator="eos",
+            include=("*train-00000-of-*.parquet",),
+        ),
     },
 )

@@ -6,14 +6,17 @@ Source: Biderman et al. 2023, https://github.com/EleutherAI/pythia.
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from torch import Tensor, nn
-
-from saecli.core.hooks import ThinModel
 from saecli.core.model import BlockWeights, ModelInfo
 from saecli.core.paths import ModulePaths
+from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
 from zoo.huggingface import OPTIONS, model_info
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from saecli.core.hooks import ThinModel
 
 
 def weights(block: nn.Module, info: ModelInfo) -> BlockWeights:
@@ -77,6 +80,8 @@ def make(
         bos: Token that starts a document; Pythia's tokenizer adds none.
         processing: What was done to the weights.
     """
+    from saecli.core.hooks import ThinModel
+
     config: Any = module.config
     info = model_info(
         config,
@@ -89,3 +94,121 @@ def make(
         vocabulary="pythia",
     )
     return ThinModel(module, info, PATHS)
+
+
+_SIZES: Final = {
+    "14m": "6 layers",
+    "31m": "6 layers",
+    "70m": "6 layers",
+    "160m": "12 layers",
+    "410m": "24 layers",
+    "1b": "16 layers",
+    "1.4b": "24 layers",
+    "2.8b": "32 layers",
+    "6.9b": "32 layers",
+    "12b": "36 layers",
+}
+_DEDUPED: Final = tuple(_SIZES)[2:]
+_SUITES: Final = {"70m": "sae-pythia-70m-32k", "160m": "sae-pythia-160m-32k", "70m-deduped": "pythia-70m-deduped-saes"}
+
+
+def _model(size: str) -> ModelEntry:
+    layers = _SIZES[size.removesuffix("-deduped")]
+    pile = "the deduplicated Pile" if size.endswith("-deduped") else "the Pile"
+    return ModelEntry(
+        f"hf:EleutherAI/pythia-{size}",
+        f"{layers}, trained on {pile}.",
+        data="pile-10k",
+        suite=_SUITES.get(size, ""),
+    )
+
+
+def _sparsify(size: str, layers: int, place: str, site: str) -> ReleaseEntry:
+    """One of EleutherAI's suites (https://github.com/EleutherAI/sparsify)."""
+    return ReleaseEntry(
+        f"pythia-{size}",
+        f"hf:EleutherAI/sae-pythia-{size}-32k",
+        f"TopK dictionaries of Pythia {size}, 32,768 latents, {site} of every layer.",
+        format="sparsify",
+        pattern=place,
+        site=site,
+        layers=layers,
+    )
+
+
+def _saebench(power: int) -> ReleaseEntry:
+    """One width of SAEBench's suite; whole, it is seven architectures at six sparsities each."""
+    return ReleaseEntry(
+        "pythia-160m-deduped",
+        f"hf:adamkarvonen/saebench_pythia-160m-deduped_width-2pow{power}_date-0108",
+        f"SAEBench: seven architectures at six sparsities, {2**power:,} latents, resid_post of layer 8.",
+        format="dictionary_learning",
+        site="resid_post",
+        layers=1,
+        default=("TopK_pythia-160m-deduped__0108/resid_post_layer_8/trainer_[0-5]/*",),
+    )
+
+
+def _tigges(short: str, site: str, prefix: str) -> ReleaseEntry:
+    """Marks' dictionaries of Pythia 70m deduped in SAELens' layout."""
+    return ReleaseEntry(
+        "pythia-70m-deduped",
+        f"hf:ctigges/pythia-70m-deduped__{short}-sm_processed",
+        f"ReLU dictionaries of Pythia 70m deduped, 32,768 latents, {site} of every layer.",
+        format="saelens",
+        pattern=f"{{layer}}-{short}-sm",
+        site=site,
+        layers=6,
+        labels=f"pythia-70m-deduped/{{layer}}-{prefix}-sm",
+    )
+
+
+def _scae(model: str, name: str, what: str) -> ReleaseEntry:
+    """Sparsely connected dictionaries of https://github.com/jacobcd52/dictionary_learning."""
+    return ReleaseEntry(
+        model,
+        f"hf:jacobcd52/{name}",
+        f"TopK dictionaries of attention outputs and MLP transcoders, {what}.",
+        format="scae",
+        site="mlp_in>mlp_out",
+        layers=6,
+        processing="folded",
+    )
+
+
+FAMILY: Final = Family(
+    name="pythia",
+    description="Pythia and other GPT-NeoX models.",
+    model_types=("gpt_neox",),
+    vocabulary="pythia",
+    models={f"pythia-{size}": _model(size) for size in (*_SIZES, *(f"{size}-deduped" for size in _DEDUPED))},
+    releases={
+        "sae-pythia-70m-32k": _sparsify("70m", 6, "layers.{layer}", "resid_post"),
+        "sae-pythia-160m-32k": _sparsify("160m", 12, "layers.{layer}.mlp", "mlp_out"),
+        **{
+            f"saebench-pythia-160m-deduped-{width}": _saebench(n) for width, n in (("4k", 12), ("16k", 14), ("65k", 16))
+        },
+        "pythia-70m-deduped-res-sm": _tigges("res", "resid_post", "res"),
+        "pythia-70m-deduped-att-sm": _tigges("att", "attn_out", "att"),
+        "pythia-70m-deduped-mlp-sm": _tigges("mlp", "mlp_out", "mlp"),
+        "pythia-70m-deduped-saes": ReleaseEntry(
+            "pythia-70m-deduped",
+            "hf:saprmarks/pythia-70m-deduped-saes/dictionaries_pythia-70m-deduped_10.zip",
+            "ReLU dictionaries of Pythia 70m deduped, 32,768 latents: embeddings, attention, MLP and residual outputs.",
+            format="dictionary_learning",
+            layers=6,
+        ),
+        "pythia-70m-scae-all-mse": _scae("pythia-70m", "pythia-70m_scae_all__mse", "all connections kept"),
+        **{
+            f"pythia-70m-scae-100-{loss}": _scae(
+                "pythia-70m", f"pythia-70m_scae_100__{loss}", f"100 connections a feature, trained on {loss}"
+            )
+            for loss in ("mse", "ce")
+        },
+    },
+    data={
+        "pile-10k": DataEntry(
+            "hf:datasets/NeelNanda/pile-10k", "The first 10,000 documents of the Pile.", "pythia", separator="eos"
+        ),
+    },
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 from saecli.core.errors import SaecliError
 from saecli.core.resources import require_own_zoo, resource, template_names
 from saecli.core.site import KINDS

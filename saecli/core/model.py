@@ -10,14 +10,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Literal
 
 from saecli.core.errors import UsageError
 from saecli.core.site import Site
 
-Edit = Callable[[Tensor], Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Edit = Callable[["Tensor"], "Tensor"]
 """What a write does: the site's tensor [B, S, width] in, the tensor that takes its place out."""
 
 Aux = Literal["attn_pattern", "ln1_scale", "ln2_scale", "final_scale"]
