@@ -133,14 +133,15 @@ def dictionary(site: Site, directions_FD: Tensor, *, arch: str = "standard", **o
     return made.to(directions_FD.dtype).requires_grad_(False)
 
 
-def random_dictionary(site: Site, d_model: int, *, n_latents: int = 20, k: int = 3, seed: int = 0) -> Dictionary:
+def random_dictionary(
+    site: Site, d_model: int, *, n_latents: int = 20, k: int = 3, seed: int = 0, **options: object
+) -> Dictionary:
     """A random double-precision TopK dictionary with biases."""
     from saecli.dictionaries import make_dictionary
 
     generator = torch.Generator().manual_seed(seed)
-    made = make_dictionary(DictionaryConfig("topk", d_model, n_latents, site, site, d_model, {"k": k})).to(
-        torch.float64
-    )
+    config = DictionaryConfig("topk", d_model, n_latents, site, site, d_model, {"k": k, **options})
+    made = make_dictionary(config).to(torch.float64)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.3)

@@ -12,6 +12,7 @@ from saecli.attribution.ablation import Ablation, removals
 from saecli.attribution.clean import ERROR, CleanRun, SiteNodes, clean_run
 from saecli.attribution.gradient import direct_edges
 from saecli.attribution.metric import CrossEntropyMetric, FeatureMetric, Metric
+from saecli.core.dictionary import NORMALISATIONS
 from saecli.core.errors import UsageError
 from saecli.core.site import Site
 from tests.hand_models import random_dictionary, random_model
@@ -29,10 +30,14 @@ SITE_SETS = {
 }
 
 
-def traced(sites: str, *, parallel: bool = False, metric: Metric | None = None, seed: int = 0) -> CleanRun:
+def traced(
+    sites: str, *, parallel: bool = False, metric: Metric | None = None, seed: int = 0, **options: object
+) -> CleanRun:
     model = random_model(parallel=parallel, seed=seed)
     chosen = [Site.parse(name) for name in sites.split()]
-    dictionaries = {s: random_dictionary(s, model.info.d_model, seed=i + 10 * seed) for i, s in enumerate(chosen)}
+    dictionaries = {
+        s: random_dictionary(s, model.info.d_model, seed=i + 10 * seed, **options) for i, s in enumerate(chosen)
+    }
     return clean_run(model, dictionaries, TOKENS, metric or CrossEntropyMetric(2, 2, "token 2"))
 
 
@@ -42,10 +47,14 @@ cases = pytest.mark.parametrize(
 )
 
 
+norms = pytest.mark.parametrize("options", [{}, *({"normalize": name} for name in NORMALISATIONS)], ids=str)
+
+
 @cases
-def test_conservation(sites: str, parallel: bool) -> None:
+@norms
+def test_conservation(sites: str, parallel: bool, options: dict[str, str]) -> None:
     """The direct edges out of a node, over all children, errors and positions, sum to its effect."""
-    clean = traced(sites, parallel=parallel)
+    clean = traced(sites, parallel=parallel, **options)
     sums = {id(nodes): torch.zeros(len(nodes), dtype=torch.float64) for nodes in (*clean.nodes.values(), clean.tokens)}
     for block in chain.from_iterable(direct_edges(clean, clean.nodes, tokens=clean.tokens)):
         sums[id(block.parents)] += block.weight_CP.sum(0)
@@ -55,9 +64,10 @@ def test_conservation(sites: str, parallel: bool) -> None:
 
 
 @cases
-def test_direct_edges_equal_stopped_gradients(sites: str, parallel: bool) -> None:
+@norms
+def test_direct_edges_equal_stopped_gradients(sites: str, parallel: bool, options: dict[str, str]) -> None:
     """One backward per child through the whole model, with every other chosen site stopped."""
-    clean = traced(sites, parallel=parallel)
+    clean = traced(sites, parallel=parallel, **options)
     slow = edges_by_stopped_gradients(clean)
     fast = {}
     for block in chain.from_iterable(direct_edges(clean, clean.nodes, tokens=clean.tokens)):
@@ -125,10 +135,12 @@ def _rescaled(nodes: SiteNodes, n: int, step: float) -> torch.Tensor:
 
 
 @cases
-@pytest.mark.parametrize("where", ["each", "all", "last"])
-def test_ablation_equals_one_full_forward_each(sites: str, parallel: bool, where) -> None:
+@pytest.mark.parametrize(
+    ("where", "options"), [("each", {}), ("all", {}), ("last", {}), ("each", {"normalize": "layer_norm"})], ids=str
+)
+def test_ablation_equals_one_full_forward_each(sites: str, parallel: bool, where, options: dict[str, str]) -> None:
     """Batched, block-only and bounded = one at a time, whole model, dense encoding."""
-    clean = traced(sites, parallel=parallel)
+    clean = traced(sites, parallel=parallel, **options)
     ablation = Ablation(clean, batch_size=7)
     for site, nodes in clean.nodes.items():
         removal = removals(nodes, where, len(TOKENS))
