@@ -154,8 +154,20 @@ class CommandConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CallConfig(CommandConfig):
-    """The flags every command has: what to print, and where values come from."""
+class OutputConfig(CommandConfig):
+    """The flags every command has: what to print."""
+
+    json: bool = option(
+        False, help="Print one JSON document instead of text.", flag="--json", session=True, panel="Output"
+    )
+    quiet: bool = option(
+        False, help="Print nothing but the result and errors.", flag="--quiet", short="-q", session=True, panel="Output"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallConfig(OutputConfig):
+    """The flags of a command with a plan and values from files."""
 
     plan: bool = option(False, help="Say what would be done and stop.", flag="--plan", session=True, panel="Run")
     config: str | None = option(
@@ -180,12 +192,6 @@ class CallConfig(CommandConfig):
         flag="--show-config",
         session=True,
         panel="Configuration",
-    )
-    json: bool = option(
-        False, help="Print one JSON document instead of text.", flag="--json", session=True, panel="Output"
-    )
-    quiet: bool = option(
-        False, help="Print nothing but the result and errors.", flag="--quiet", short="-q", session=True, panel="Output"
     )
 
 

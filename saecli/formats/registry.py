@@ -30,8 +30,6 @@ FORMATS: Final[dict[str, str]] = {
 }
 """Format → module, in the order in which they are asked: a format with a file of its own name before those without."""
 
-_DEPTH: Final = 5
-
 
 @dataclass(frozen=True)
 class Hints:
@@ -151,7 +149,7 @@ def open_dictionaries(path: Path, hints: Hints | None = None) -> Found:
     if not path.exists():
         raise InputError(f"There is no {path}.")
     hints = hints or Hints()
-    found = [_open(name, where, hints) for name, where in _search(path, _DEPTH)]
+    found = [_open(name, where, hints) for name, where in search(path)]
     if not found:
         titles = ", ".join(import_module(module).TITLE for module in FORMATS.values())
         raise InputError(f"{path} holds no dictionary in a format that is known.", f"Known formats: {titles}.")
@@ -200,11 +198,11 @@ def _open(name: str, path: Path, hints: Hints) -> Found:
         raise InputError(f"{path}: {error.message}", error.hint) from error
 
 
-def _search(path: Path, depth: int) -> list[tuple[str, Path]]:
-    """Format and place of everything that is known, the folder itself first."""
+def search(path: Path, depth: int = 5) -> list[tuple[str, Path]]:
+    """Format and place of every dictionary, or folder of dictionaries, at a path or up to ``depth`` folders below."""
     if name := sniff(path):
         return [(name, path)]
     if not path.is_dir() or not depth:
         return []
     below = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
-    return [found for child in below for found in _search(child, depth - 1)]
+    return [found for child in below for found in search(child, depth - 1)]
