@@ -33,6 +33,20 @@ class SparseActs(NamedTuple):
     values_TK: Tensor
 
 
+class InputNorm(NamedTuple):
+    """How an input was brought to the encoder's scale, [..., 1] each.
+
+    Attributes:
+        center: Subtracted from the input and added to the output; None if nothing is.
+        divisor: What the input is divided by.
+        factor: What the output is multiplied by.
+    """
+
+    center: Tensor | None
+    divisor: Tensor
+    factor: Tensor
+
+
 @dataclass(frozen=True)
 class DictionaryConfig:
     """What a dictionary is, apart from its weights.
@@ -72,16 +86,19 @@ class Dictionary(nn.Module, ABC):
     """Base of every architecture: ``W_enc_DF`` [d_in, F], ``b_enc_F``, ``W_dec_FD`` [F, d_out], ``b_dec_D``.
 
     With option ``skip`` also ``W_skip_DO`` [d_in, d_out], and ``x @ W_skip_DO`` is added to the output. With option
-    ``normalize`` the input is brought to a scale of its own before the encoder and the output is brought back by the
-    same numbers::
+    ``normalize`` the input is brought to a scale of its own before the encoder, and the output of an autoencoder is
+    brought back (that of a transcoder belongs to another site and stays as it is)::
 
-        layer_norm               x̃ = (x − mean x) / (std x + 1e-5), std unbiased      x̂ = ỹ · (std x + 1e-5) + mean x
+        layer_norm               x̃ = (x − mean x) / (std x + 1e-5), std unbiased      x̂ = ỹ · std x + mean x
         constant_norm_rescale    x̃ = x · sqrt(d) / ‖x‖                                 x̂ = ỹ · ‖x‖ / sqrt(d)
 
     Sub-classes implement :meth:`activate` and :meth:`may_be_active`; everything else follows.
     """
 
     arch: ClassVar[str]
+    positionwise: ClassVar[bool] = True
+    """Whether a position's code depends on that position alone; if not, ``x`` is [..., S, d_in] and S a sequence."""
+
     W_enc_DF: nn.Parameter
     b_enc_F: nn.Parameter
     W_dec_FD: nn.Parameter
@@ -120,23 +137,26 @@ class Dictionary(nn.Module, ABC):
         Returns:
             What is multiplied by ``W_enc_DF``, and the map from decoder output back to the scale of ``x``.
         """
-        center, scale = self.input_norm(x)
-        if scale is None:
-            return (x - self.b_dec_D if self.subtracts_b_dec else x), lambda y: y
-        normed = (x if center is None else x - center) / scale
+        norm = self.input_norm(x)
+        if norm is not None:
+            x = (x if norm.center is None else x - norm.center) / norm.divisor
 
         def restore(y: Tensor) -> Tensor:
-            return y * scale if center is None else y * scale + center
+            if norm is None or self.config.reads != self.config.writes:
+                return y
+            return y * norm.factor if norm.center is None else y * norm.factor + norm.center
 
-        return (normed - self.b_dec_D if self.subtracts_b_dec else normed), restore
+        return (x - self.b_dec_D if self.subtracts_b_dec else x), restore
 
-    def input_norm(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """What a normalised input is centred by and divided by, [..., 1] each; None where nothing is done."""
+    def input_norm(self, x: Tensor) -> InputNorm | None:
+        """What a normalised input [..., d_in] is centred by and divided by; None where nothing is done."""
         if self.normalize == "layer_norm":
-            return x.mean(-1, keepdim=True), x.std(-1, keepdim=True) + LAYER_NORM_EPS
+            std = x.std(-1, keepdim=True)
+            return InputNorm(x.mean(-1, keepdim=True), std + LAYER_NORM_EPS, std)
         if self.normalize == "constant_norm_rescale":
-            return None, x.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny) / x.shape[-1] ** 0.5
-        return None, None
+            scale = x.norm(dim=-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny) / x.shape[-1] ** 0.5
+            return InputNorm(None, scale, scale)
+        return None
 
     @property
     def subtracts_b_dec(self) -> bool:
@@ -205,14 +225,14 @@ class Dictionary(nn.Module, ABC):
         With the selection of active features held fixed (TopK) and, for normalised inputs, the norm held fixed.
         """
         directions_ND = self.W_enc_DF.T[indices_N]
-        scale_N1 = self.input_norm(x_ND)[1]
-        return directions_ND if scale_N1 is None else directions_ND / scale_N1
+        norm = self.input_norm(x_ND)
+        return directions_ND if norm is None else directions_ND / norm.divisor
 
     def decoder_directions(self, x_ND: Tensor, indices_N: Tensor) -> Tensor:
         """What one unit of feature ``indices_N[n]`` adds to the site it writes when the input is ``x_ND[n]``."""
         directions_ND = self.W_dec_FD[indices_N]
-        scale_N1 = self.input_norm(x_ND)[1]
-        return directions_ND if scale_N1 is None else directions_ND * scale_N1
+        norm = self.input_norm(x_ND)
+        return directions_ND if norm is None or self.config.reads != self.config.writes else directions_ND * norm.factor
 
     # --- which features an input change can touch -------------------------------------------------------------------
 

@@ -49,12 +49,13 @@ def edges_by_stopped_gradients(clean: CleanRun) -> dict[tuple[Site | str, Site |
 def _children(clean: CleanRun, site: Site, x_SD: Tensor) -> list[Tensor]:
     """(∂m/∂node) · node for each child, differentiable in the site's value; the reconstruction's graph is live."""
     dictionary, gradient_SD = clean.dictionaries[site], clean.gradients[site]
-    center_S1, scale_S1 = dictionary.input_norm(x_SD.detach())  # an input norm is held fixed
-    center_S1 = torch.zeros(1) if center_S1 is None else center_S1
-    scale_S1 = torch.ones(len(x_SD), 1, dtype=x_SD.dtype) if scale_S1 is None else scale_S1
-    normed_SD = (x_SD - center_S1) / scale_S1 - dictionary.b_dec_D
+    norm = dictionary.input_norm(x_SD.detach())  # held fixed
+    ones_S1 = torch.ones(len(x_SD), 1, dtype=x_SD.dtype)
+    center, divisor_S1, factor_S1 = norm or (0.0, ones_S1, ones_S1)
+    center = 0.0 if center is None else center
+    normed_SD = (x_SD - center) / divisor_S1 - dictionary.b_dec_D
     acts_SF = dictionary.activate(normed_SD @ dictionary.W_enc_DF + dictionary.b_enc_F)
-    error_SD = x_SD - dictionary.decode(acts_SF) * scale_S1 - center_S1
+    error_SD = x_SD - dictionary.decode(acts_SF) * factor_S1 - center
     out = []
     nodes = clean.nodes[site]
     for position, index in zip(nodes.position_N.tolist(), nodes.index_N.tolist(), strict=True):
@@ -62,6 +63,6 @@ def _children(clean: CleanRun, site: Site, x_SD: Tensor) -> list[Tensor]:
             out.append(gradient_SD[position] @ error_SD[position])
         else:
             out.append(
-                gradient_SD[position] @ dictionary.W_dec_FD[index] * scale_S1[position] * acts_SF[position, index]
+                gradient_SD[position] @ dictionary.W_dec_FD[index] * factor_S1[position] * acts_SF[position, index]
             )
     return out
