@@ -18,32 +18,25 @@ from saecli.core.errors import InputError
 
 Split = Literal["train", "val", "test"]
 
-HELD_OUT: Final[dict[str, Split]] = {
-    **dict.fromkeys("calendar fractions heapq json mailbox pprint selectors shutil tomllib wave".split(), "val"),
-    **dict.fromkeys("argparse bisect csv fileinput getopt graphlib plistlib sched statistics zoneinfo".split(), "test"),
-}
+_VAL = "calendar fractions heapq json mailbox pprint selectors shutil tomllib wave"
+_TEST = "argparse bisect csv fileinput getopt graphlib plistlib sched statistics zoneinfo"
+_TRAIN = """
+__future__ _collections_abc _compat_pickle _markupbase _py_abc _pydecimal _pyio _sitebuiltins _strptime
+_threading_local _weakrefset abc ast asyncio base64 bdb bz2 cProfile cmd code codecs codeop collections colorsys
+compileall concurrent configparser contextlib contextvars copy copyreg ctypes curses dataclasses datetime dbm decimal
+difflib dis doctest email enum filecmp fnmatch ftplib functools genericpath getpass gettext glob gzip hashlib hmac
+html http imaplib importlib inspect io ipaddress keyword linecache locale logging lzma mimetypes modulefinder
+multiprocessing netrc ntpath numbers opcode operator optparse os pathlib pdb pickle pickletools pkgutil platform
+poplib posixpath profile pstats pty py_compile pyclbr pydoc queue quopri random re reprlib rlcompleter runpy secrets
+shelve shlex signal site smtplib socket socketserver sqlite3 ssl stat string stringprep struct subprocess symtable
+sysconfig tabnanny tarfile tempfile textwrap threading timeit token tokenize trace traceback tracemalloc tty types
+typing unittest urllib uuid warnings weakref webbrowser wsgiref xml xmlrpc zipapp zipfile zipimport
+"""
+
+HELD_OUT: Final[dict[str, Split]] = {**dict.fromkeys(_VAL.split(), "val"), **dict.fromkeys(_TEST.split(), "test")}
 """Packages that no model is trained on: ``val`` to choose by, ``test`` to report."""
 
-PACKAGES: Final = tuple(
-    sorted(
-        {
-            *HELD_OUT,
-            *"""
-            __future__ _collections_abc _compat_pickle _markupbase _py_abc _pydecimal _pyio _sitebuiltins _strptime
-            _threading_local _weakrefset abc ast asyncio base64 bdb bz2 cProfile cmd code codecs codeop collections
-            colorsys compileall concurrent configparser contextlib contextvars copy copyreg ctypes curses dataclasses
-            datetime dbm decimal difflib dis doctest email enum filecmp fnmatch ftplib functools genericpath getpass
-            gettext glob gzip hashlib hmac html http imaplib importlib inspect io ipaddress keyword linecache locale
-            logging lzma mimetypes modulefinder multiprocessing netrc ntpath numbers opcode operator optparse os pathlib
-            pdb pickle pickletools pkgutil platform poplib posixpath profile pstats pty py_compile pyclbr pydoc queue
-            quopri random re reprlib rlcompleter runpy secrets shelve shlex signal site smtplib socket socketserver
-            sqlite3 ssl stat string stringprep struct subprocess symtable sysconfig tabnanny tarfile tempfile textwrap
-            threading timeit token tokenize trace traceback tracemalloc tty types typing unittest urllib uuid warnings
-            weakref webbrowser wsgiref xml xmlrpc zipapp zipfile zipimport
-            """.split(),
-        }
-    )
-)
+PACKAGES: Final = tuple(sorted({*HELD_OUT, *_TRAIN.split()}))
 """Top-level modules and packages read."""
 
 
