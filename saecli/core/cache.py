@@ -1,0 +1,71 @@
+"""Where downloads lie: files of the Hugging Face hub in its own cache, others in ours.
+
+    HF_HUB_CACHE/models--org--name/snapshots/COMMIT/…     the hub's layout, shared with every program that knows it
+    ~/.cache/saecli/files/SHA256-OF-SOURCE/…               files of other servers, members of archives
+    ~/.cache/saecli/lock.json                              what was downloaded from where (see saecli.core.lock)
+
+`--cache-dir DIR`, or SAECLI_CACHE for every command, puts all of it into DIR: DIR/hub, DIR/files, DIR/lock.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+VARIABLE = "SAECLI_CACHE"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The folders of a cache.
+
+    Attributes:
+        hub: Hugging Face's cache of repositories.
+        files: Everything else.
+        lock: The lock of what is in both.
+    """
+
+    hub: Path
+    files: Path
+    lock: Path
+
+    @classmethod
+    def at(cls, folder: str | Path | None = None) -> Cache:
+        """The cache in a folder, or where the environment says."""
+        folder = folder or os.environ.get(VARIABLE)
+        if folder:
+            root = Path(folder).expanduser().absolute()
+            return cls(root / "hub", root / "files", root / "lock.json")
+        own = _xdg() / "saecli"
+        return cls(_hub(), own / "files", own / "lock.json")
+
+    def repository(self, repo: str) -> Path:
+        """The folder of a repository such as `models/org/name` or `datasets/org/name`."""
+        return self.hub / repo.replace("/", "--")
+
+    def snapshot(self, repo: str, commit: str) -> Path:
+        """The folder of a repository's files at a commit."""
+        return self.repository(repo) / "snapshots" / commit
+
+    def files_of(self, source: str) -> Path:
+        """The folder of files that come from a source outside of the hub's layout."""
+        return self.files / hashlib.sha256(source.encode()).hexdigest()
+
+
+def _xdg() -> Path:
+    return _expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache")
+
+
+def _hub() -> Path:
+    """Hugging Face's own rules, without importing its library."""
+    named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
+    if named:
+        return _expanded(named)
+    home = os.environ.get("HF_HOME")
+    return (_expanded(home) if home else _xdg() / "huggingface") / "hub"
+
+
+def _expanded(path: str) -> Path:
+    return Path(os.path.expandvars(os.path.expanduser(path))).absolute()
