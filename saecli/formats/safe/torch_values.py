@@ -112,10 +112,10 @@ def _device(kind: Any, index: Any = None) -> str:
     return str(kind) if index is None else f"{kind}:{index}"
 
 
-def _size(items: Any) -> tuple[int, ...]:
+def _size(items: Any) -> torch.Size:
     if not _naturals(items):
         raise Refused("has a damaged size")
-    return tuple(items)
+    return torch.Size(items)
 
 
 def _object(kind: Any, *_: Any) -> Inert:
