@@ -18,6 +18,12 @@ ARCHITECTURES: Final[dict[str, str]] = {
     "topk": "saecli.dictionaries.topk:TopK",
     "jumprelu": "saecli.dictionaries.jumprelu:JumpReLU",
     "gated": "saecli.dictionaries.gated:Gated",
+    "abstopk": "saecli.dictionaries.abstopk:AbsTopK",
+    "matching_pursuit": "saecli.dictionaries.matching_pursuit:MatchingPursuit",
+    "temporal": "saecli.dictionaries.temporal:Temporal",
+    "identity": "saecli.dictionaries.identity:Identity",
+    "groupmax": "saecli.dictionaries.groupmax:GroupMax",
+    "cross_layer": "saecli.dictionaries.cross_layer:CrossLayer",
 }
 """Architecture → ``module:class``."""
 

@@ -25,21 +25,27 @@ class TopK(Dictionary):
         super().__init__(config)
         k = config.options.get("k")
         if not isinstance(k, int) or not 1 <= k <= config.n_latents:
-            raise UsageError(f"A topk dictionary of {config.n_latents} latents needs k from 1 to that, not {k!r}.")
+            raise UsageError(
+                f"A {config.arch} dictionary of {config.n_latents} latents needs k from 1 to that, not {k!r}."
+            )
         self.k = k
+
+    def select(self, pre_TF: Tensor) -> tuple[Tensor, Tensor]:
+        """Activations and indices of the (at most) k kept columns of every row, [T, k] each."""
+        values_TK, indices_TK = top_k(pre_TF, min(self.k, pre_TF.shape[-1]))
+        return values_TK.relu(), indices_TK
 
     def activate(self, pre: Tensor, indices: Tensor | None = None) -> Tensor:
         """The k largest of the columns through ReLU, 0 elsewhere."""
         flat = pre.reshape(-1, pre.shape[-1])
-        values_TK, indices_TK = top_k(flat, min(self.k, flat.shape[-1]))
-        return torch.zeros_like(flat).scatter(-1, indices_TK, values_TK.relu()).view_as(pre)
+        values_TK, indices_TK = self.select(flat)
+        return torch.zeros_like(flat).scatter(-1, indices_TK, values_TK).view_as(pre)
 
     def encode_sparse(self, x: Tensor) -> SparseActs:
         """[T, d_in] → k slots per row, in chunks of rows, so that the dense [T, F] never exists."""
         rows = max(1, _PRE_ELEMENTS // self.n_latents)
-        parts = [top_k(self.preactivations(part), self.k) for part in x.split(rows)]
-        values_TK = torch.cat([values for values, _ in parts])
-        return SparseActs(torch.cat([indices for _, indices in parts]), values_TK.relu())
+        parts = [self.select(self.preactivations(part)) for part in x.split(rows)]
+        return SparseActs(torch.cat([indices for _, indices in parts]), torch.cat([values for values, _ in parts]))
 
     def may_be_active(self, pre_TF: Tensor, bound_TF: Tensor) -> Tensor:
         """Features that can be among the k largest and positive.
