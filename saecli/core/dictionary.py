@@ -72,6 +72,11 @@ class DictionaryConfig:
     d_out: int
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def written(self) -> tuple[Site, ...]:
+        """Every site it adds to: ``writes`` alone, or the ``options["writes"]`` of a cross-layer transcoder."""
+        return tuple(map(Site.parse, self.options["writes"])) if "writes" in self.options else (self.writes,)
+
     def to_json(self) -> dict[str, Any]:
         """The config as plain JSON values."""
         return {**asdict(self), "reads": str(self.reads), "writes": str(self.writes)}
@@ -213,6 +218,10 @@ class Dictionary(nn.Module, ABC):
         """Input [..., d_in] → reconstruction [..., d_out], by the plain dense formula."""
         _, restore = self.prepare(x)
         return self._with_skip(restore(self.decode(self.encode(x))), x)
+
+    def contributions(self, x: Tensor) -> dict[Site, Tensor]:
+        """Input [..., d_in] → what it adds [..., d_out] to every site it writes."""
+        return {self.config.writes: self.reconstruct(x)}
 
     def _with_skip(self, y: Tensor, x: Tensor) -> Tensor:
         return y if self.W_skip_DO is None else y + x @ self.W_skip_DO

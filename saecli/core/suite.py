@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from torch import Tensor
+
 from saecli.core.address import EmptySelection, parse_layers, site_label
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.errors import InputError, UsageError
@@ -110,6 +112,26 @@ class Suite(Mapping[Site, Dictionary]):
     def label(self, site: Site) -> str:
         """``7`` for the residual stream in the suite's own numbers, else ``7.attn_out``."""
         return site_label(site, self.info.residual)
+
+    def reconstruct(self, inputs: Mapping[Site, Tensor]) -> dict[Site, Tensor]:
+        """What the dictionaries together make of every site they write, each given what it reads.
+
+        Contributions of several dictionaries to one site are summed; the ``b_dec`` of a cross-layer transcoder belongs
+        to the first site it writes.
+
+        Args:
+            inputs: Site read → [..., width], all of the same leading shape, for every dictionary.
+
+        Raises:
+            UsageError: The input of a dictionary is missing, without which the sums would be wrong.
+        """
+        if missing := [str(site) for site in self if site not in inputs]:
+            raise UsageError(f"{self.info.name} cannot be summed without the input at {', '.join(missing)}.")
+        total: dict[Site, Tensor] = {}
+        for site, dictionary in self.items():
+            for written, part in dictionary.contributions(inputs[site]).items():
+                total[written] = total[written] + part if written in total else part
+        return total
 
     # --- which sites a command means --------------------------------------------------------------------------------
 
@@ -212,7 +234,7 @@ class Suite(Mapping[Site, Dictionary]):
                 f"Use it with {self.info.model}.",
             )
         for config in self.configs.values():
-            for site, width in ((config.reads, config.d_in), (config.writes, config.d_out)):
+            for site, width in ((config.reads, config.d_in), *((site, config.d_out) for site in config.written)):
                 try:
                     info.check(site)
                 except UsageError as error:
