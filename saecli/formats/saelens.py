@@ -1,89 +1,152 @@
 """SAELens' folder: ``cfg.json`` and ``sae_weights.safetensors``, one dictionary, read and written without sae-lens.
 
-Tensors: ``W_enc`` [d_in, d_sae], ``W_dec`` [d_sae, d_out], ``b_enc`` [d_sae], ``b_dec`` [d_out]; names decide the
-orientation, never shapes. Written in the layout of sae-lens 6; the flat ``cfg.json`` of earlier versions is read too.
+Written in the layout of sae-lens 6; every earlier version is read too, also the pickled ``.pt`` files before folders
+and the checkpoints of a training. What is to be multiplied into the weights (norms of inputs, of decoder rows, a
+whitening) is folded when they are read.
 Source: https://github.com/jbloomAus/SAELens (``saes/sae.py``, ``loading/pretrained_sae_loaders.py``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor
 
+from saecli.core.atomic import write_bytes
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.errors import InputError, UsageError
 from saecli.core.site import Site
 from saecli.dictionaries import make_dictionary
 from saecli.formats.documents import read_document
+from saecli.formats.registry import Found, Hints, Item
+from saecli.formats.saelens_checkpoint import plain, read_checkpoint
+from saecli.formats.saelens_config import (
+    OWN_PREFIX,
+    Parsed,
+    architecture_of,
+    canonical,
+    document_of,
+    parse_config,
+)
+from saecli.formats.saelens_weights import check_shapes, is_tied, state_of, tensors_of
+from saecli.formats.safe import load_safetensors, safetensors_header
 
+NAME: Final = "saelens"
+TITLE: Final = "SAELens"
 CONFIG: Final = "cfg.json"
 WEIGHTS: Final = "sae_weights.safetensors"
+SCALER: Final = "activation_scaler.json"
+WHITENING: Final = "activation_whitening.safetensors"
+SPARSITY: Final = "sparsity.safetensors"
 _LAYOUT_VERSION: Final = "6.0.0"  # the sae-lens version from which on cfg.json is nested as it is written here
+_NEVER: Final = -9.5  # log10 of how often a feature fired; 1e-10 is added before the logarithm
 
-# Ours → SAELens' name of the same tensor.
-_NAMES: Final = {"W_enc_DF": "W_enc", "b_enc_F": "b_enc", "W_dec_FD": "W_dec", "b_dec_D": "b_dec"}
-_DTYPES: Final = {
-    name: dtype
-    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-    for name in (str(dtype), str(dtype).removeprefix("torch."))
-}
-_LEGACY_NAMES: Final = {
-    "hook_point": "hook_name",
-    "hook_point_head_index": "hook_head_index",
-    "activation_fn_str": "activation_fn",
-}
+
+# --- writing --------------------------------------------------------------------------------------------------------
 
 
 def to_files(dictionary: Dictionary, dtype: torch.dtype = torch.float32, **metadata: Any) -> dict[str, bytes]:
     """The files of a dictionary's folder, by name.
 
+    A dictionary of an architecture that sae-lens does not have is marked so in cfg.json, and sae-lens refuses it.
+
     Args:
-        dictionary: Any architecture that sae-lens knows.
+        dictionary: Any dictionary.
         dtype: Number type of the stored weights.
         metadata: More entries for cfg.json's ``metadata``: ``model_name``, ``context_size``, ``prepend_bos``.
     """
+    try:
+        architecture = _writable(dictionary)
+    except UsageError:
+        architecture = OWN_PREFIX + dictionary.config.arch
+    return _files(dictionary, architecture, dtype, metadata)
+
+
+def write(
+    dictionaries: Mapping[str, Dictionary], folder: Path, dtype: torch.dtype = torch.float32, **metadata: Any
+) -> None:
+    """Write dictionaries that sae-lens can load, one folder each.
+
+    Args:
+        dictionaries: By path below ``folder``; an empty path is the folder itself.
+        folder: Where.
+        dtype: Number type of the stored weights.
+        metadata: See :func:`to_files`.
+
+    Raises:
+        UsageError: sae-lens has nothing like one of them; nothing is written.
+    """
+    files = {
+        folder / name / file: data
+        for name, dictionary in dictionaries.items()
+        for file, data in _files(dictionary, _writable(dictionary), dtype, metadata).items()
+    }
+    for path, data in files.items():
+        write_bytes(path, data)
+
+
+def _writable(dictionary: Dictionary) -> str:
     config = dictionary.config
-    document: dict[str, Any] = {
-        "architecture": config.arch,
-        "d_in": config.d_in,
-        "d_sae": config.n_latents,
-        "dtype": str(dtype).removeprefix("torch."),
-        "device": "cpu",
-        "apply_b_dec_to_input": dictionary.subtracts_b_dec,
-        "normalize_activations": "none",
-        "reshape_activations": "none",
+    if is_tied(config) and not dictionary.subtracts_b_dec and dictionary.b_dec_D.any():
+        raise UsageError(
+            f"sae-lens adds b_dec to the output of a tied {config.arch} only if it is taken from the input."
+        )
+    return architecture_of(config)
+
+
+def _files(
+    dictionary: Dictionary, architecture: str, dtype: torch.dtype, metadata: Mapping[str, Any]
+) -> dict[str, bytes]:
+    document = document_of(dictionary.config, architecture)
+    document["dtype"] = str(dtype).removeprefix("torch.")
+    document["metadata"] = {"sae_lens_version": _LAYOUT_VERSION, **document["metadata"], **metadata}
+    return {
+        CONFIG: (json.dumps(document, indent=2) + "\n").encode(),
+        WEIGHTS: serialise(tensors_of(dictionary, dtype)),
     }
-    if config.arch == "topk":
-        document |= {"k": config.options["k"], "rescale_acts_by_decoder_norm": False}
-    document["metadata"] = {
-        "sae_lens_version": _LAYOUT_VERSION,
-        "hook_name": config.reads.hook_name,
-        "hook_head_index": None,
-        **metadata,
-    }
-    state = dictionary.state_dict()
-    tensors = {theirs: state[ours].detach().cpu().to(dtype).contiguous() for ours, theirs in _NAMES.items()}
-    for name, value in tensors.items():
-        if not value.isfinite().all():
-            raise UsageError(f"{name} of the dictionary at {config.reads} does not fit into {dtype}.")
-    return {CONFIG: (json.dumps(document, indent=2) + "\n").encode(), WEIGHTS: serialise(tensors)}
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def sniff(path: Path) -> bool:
+    """Whether a folder has SAELens' weights, or a torch file an old pickled checkpoint."""
+    if path.is_dir():
+        return (path / WEIGHTS).is_file()
+    return path.suffix == ".pt" and path.is_file() and read_checkpoint(path) is not None
+
+
+def open(path: Path, hints: Hints) -> Found:
+    """A folder's dictionary, or that of an old ``.pt`` file."""
+    if path.is_dir():
+        return Found(NAME, path, (_folder_item(path, hints),))
+    if (pickled := read_checkpoint(path)) is None:
+        raise InputError(f"{path} is no checkpoint of sae-lens.")
+    document, tensors = pickled
+    if "W_enc" in tensors and tensors["W_enc"].ndim == 2:  # old configurations compute their sizes
+        document = {"d_in": tensors["W_enc"].shape[0], "d_sae": tensors["W_enc"].shape[1], **document}
+    parsed = parse_config(document, path, hints)
+    check_shapes(make_dictionary_at(parsed.config, path), parsed, _shapes(tensors), path)
+
+    def load(dtype: torch.dtype) -> Dictionary:
+        return _filled(parsed, path, tensors, dtype, {})
+
+    return Found(NAME, path, (_item(parsed, (path,), hints, load),))
 
 
 def read_saelens(
-    folder: Path, *, reads: Site | None = None, dtype: torch.dtype = torch.float32
+    folder: Path, *, reads: Site | None = None, writes: Site | None = None, dtype: torch.dtype = torch.float32
 ) -> tuple[Dictionary, dict[str, Any]]:
     """Read a folder.
 
     Args:
         folder: Holds cfg.json and sae_weights.safetensors.
-        reads: The dictionary's site, if it is known better than by the metadata's ``hook_name``.
+        reads, writes: The dictionary's sites, if they are known better than by the metadata.
         dtype: Number type in memory.
 
     Returns:
@@ -91,21 +154,10 @@ def read_saelens(
 
     Raises:
         InputError: A file is missing or damaged, a tensor is missing, unknown or of the wrong shape, or the folder
-            holds something this version does not read.
+            holds something that is not supported.
     """
-    document = _modern(read_document(folder / CONFIG, "a dictionary's configuration"))
-    config, fold_norms = _config(document, folder / CONFIG, reads)
-    dictionary = make_dictionary_at(config, folder)
-    path = folder / WEIGHTS
-    shapes = {theirs: tuple(getattr(dictionary, ours).shape) for ours, theirs in _NAMES.items()}
-    weights = _tensors(path, shapes, dtype)
-    if fold_norms:
-        norms_F = weights["W_dec"].norm(dim=1)
-        weights["W_enc"] *= norms_F
-        weights["b_enc"] *= norms_F
-        weights["W_dec"] /= norms_F[:, None]
-    dictionary.load_state_dict({ours: weights[theirs] for ours, theirs in _NAMES.items()}, assign=True)
-    return dictionary.requires_grad_(False).eval(), document["metadata"]
+    parsed = _parse_folder(folder, Hints(reads=reads, writes=writes))
+    return _load_folder(folder, parsed, dtype), dict(parsed.metadata)
 
 
 def make_dictionary_at(config: DictionaryConfig, where: Path) -> Dictionary:
@@ -117,73 +169,96 @@ def make_dictionary_at(config: DictionaryConfig, where: Path) -> Dictionary:
         raise InputError(f"{where}: {error.message}", error.hint) from error
 
 
-def _modern(document: Mapping[str, Any]) -> dict[str, Any]:
-    """cfg.json in the layout of sae-lens 6, whatever version wrote it."""
-    if isinstance(document.get("metadata"), dict):
-        return dict(document)
-    flat = {_LEGACY_NAMES.get(name, name): value for name, value in document.items()}
-    architecture = flat.get("architecture", "standard")
-    modern: dict[str, Any] = {
-        "architecture": architecture,
-        "d_in": flat.get("d_in"),
-        "d_sae": flat.get("d_sae"),
-        "apply_b_dec_to_input": flat.get("apply_b_dec_to_input", True),
-        "normalize_activations": {False: "none", None: "none", True: "expected_average_only_in"}.get(
-            flat.get("normalize_activations"), flat.get("normalize_activations")
-        ),
-        "reshape_activations": "hook_z" if "hook_z" in str(flat.get("hook_name")) else "none",
-        "metadata": flat,
-    }
-    if flat.get("activation_fn", "relu") == "topk":
-        modern |= {"architecture": "topk", "k": (flat.get("activation_fn_kwargs") or {}).get("k")}
-    elif flat.get("activation_fn", "relu") != "relu":
-        modern["architecture"] = f"{architecture} with activation {flat['activation_fn']}"
-    return modern
+def same(one: DictionaryConfig, other: DictionaryConfig) -> bool:
+    """Whether two configurations describe the same dictionary, stated defaults or not."""
+    return canonical(one) == canonical(other)
 
 
-def _config(document: Mapping[str, Any], path: Path, reads: Site | None) -> tuple[DictionaryConfig, bool]:
-    """The dictionary's config, and whether decoder norms are to be folded."""
-    architecture = document.get("architecture")
-    if architecture not in ("standard", "topk"):
-        raise InputError(f"{path} is of architecture {architecture!r}; standard and topk are read.")
-    for key in ("normalize_activations", "reshape_activations"):
-        if document.get(key, "none") not in ("none", None):
-            raise InputError(f"{path} has {key} = {document[key]!r}, which is not supported yet.")
-    sizes = document.get("d_in"), document.get("d_sae")
-    if not all(type(size) is int and size > 0 for size in sizes):
-        raise InputError(f"{path} has no sizes d_in and d_sae.")
-    options: dict[str, Any] = {}
-    if architecture == "topk":
-        options["k"] = document.get("k")
-    if document.get("apply_b_dec_to_input", True) is not True:
-        options["apply_b_dec_to_input"] = False
-    if reads is None:
-        try:
-            reads = Site.parse(str(document["metadata"].get("hook_name")))
-        except UsageError as error:
-            raise InputError(f"{path}: {error.message}", error.hint) from error
-    d_in, d_sae = sizes
-    config = DictionaryConfig(architecture, d_in, d_sae, reads, reads, d_in, options)  # pyright: ignore[reportArgumentType]
-    return config, bool(document.get("rescale_acts_by_decoder_norm", False))
+def _folder_item(folder: Path, hints: Hints) -> Item:
+    parsed = _parse_folder(folder, hints)
+    check_shapes(make_dictionary_at(parsed.config, folder / CONFIG), parsed, _stored(folder), folder / WEIGHTS)
+    firing, notes = _firing(folder / SPARSITY, parsed.config.n_latents)
+    files = tuple(folder / name for name in (CONFIG, WEIGHTS, SCALER, WHITENING) if (folder / name).is_file())
+    return _item(parsed, files, hints, lambda dtype: _load_folder(folder, parsed, dtype), firing, notes)
 
 
-def _tensors(path: Path, shapes: Mapping[str, tuple[int, ...]], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The tensors of a file, checked by name and shape before any is read.
+def _item(
+    parsed: Parsed,
+    files: tuple[Path, ...],
+    hints: Hints,
+    load: Callable[[torch.dtype], Dictionary],
+    firing: Mapping[str, float] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Item:
+    said = parsed.metadata
+    context, bos, l0 = said.get("context_size"), said.get("prepend_bos"), said.get("l0")
+    loaded_with = said.get("model_from_pretrained_kwargs")
+    folded = isinstance(loaded_with, dict) and bool(
+        loaded_with.get("fold_ln") or loaded_with.get("center_writing_weights")
+    )
+    return Item(
+        name="",
+        config=parsed.config,
+        files=files,
+        load=load,
+        model=hints.model or str(said.get("model_name") or ""),
+        processing=hints.processing or ("folded" if folded else ""),
+        context=context if type(context) is int else 0,
+        prepends_bos=bos if isinstance(bos, bool) else None,
+        metadata={**plain(said), "architecture": parsed.architecture, **({"firing": firing} if firing else {})},
+        measured={"l0": float(l0)} if isinstance(l0, int | float) else {},
+        notes=(*parsed.notes, *notes),
+    )
 
-    The header's offsets are checked against the file's size by safetensors when it is opened.
-    """
+
+def _parse_folder(folder: Path, hints: Hints) -> Parsed:
+    document = read_document(folder / CONFIG, "a dictionary's configuration")
+    scaler = read_document(folder / SCALER, "an activation scale") if (folder / SCALER).is_file() else {}
+    return parse_config(document, folder / CONFIG, hints, scaler.get("scaling_factor"))
+
+
+def _load_folder(folder: Path, parsed: Parsed, dtype: torch.dtype) -> Dictionary:
+    path = folder / WEIGHTS
+    stored = _stored(folder)
+    check_shapes(make_dictionary_at(parsed.config, folder / CONFIG), parsed, stored, path)
+    whitening = {}
+    if parsed.whitened:
+        if not (folder / WHITENING).is_file():
+            raise InputError(f"{folder / CONFIG} whitens its inputs, and there is no {WHITENING} that says how.")
+        whitening = load_safetensors(folder / WHITENING, ("mean", "matrix", "inverse_matrix"))
+        d = parsed.config.d_in
+        if [tuple(value.shape) for value in whitening.values()] != [(d,), (d, d), (d, d)]:
+            raise InputError(f"{folder / WHITENING} is not of width {d}, as {CONFIG} says.")
+    return _filled(parsed, path, load_safetensors(path, stored), dtype, whitening)
+
+
+def _filled(
+    parsed: Parsed, path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype, whitening: Mapping[str, Tensor]
+) -> Dictionary:
+    dictionary = make_dictionary_at(parsed.config, path)
+    dictionary.load_state_dict(state_of(tensors, parsed, dtype, path, whitening), assign=True)
+    return dictionary.requires_grad_(False).eval()
+
+
+def _stored(folder: Path) -> dict[str, tuple[int, ...]]:
+    if not (folder / WEIGHTS).is_file():
+        raise InputError(f"{folder} has no {WEIGHTS}.")
+    return {name: header.shape for name, header in safetensors_header(folder / WEIGHTS).items()}
+
+
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in tensors.items()}
+
+
+def _firing(path: Path, n_latents: int) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Summary of how often features fired in training, and what is wrong with the file."""
+    if not path.is_file():
+        return {}, ()
     try:
-        with safe_open(path, framework="pt") as file:
-            stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            if missing := shapes.keys() - stored.keys():
-                raise InputError(f"{path} has no tensor {', '.join(sorted(missing))}.")
-            if unknown := stored.keys() - shapes.keys():
-                raise InputError(f"{path} has the unknown tensor {', '.join(sorted(unknown))}.")
-            for name, shape in shapes.items():
-                if stored[name] != shape:
-                    raise InputError(f"{path} has {name} of shape {stored[name]}, expected {shape}.")
-            return {name: file.get_tensor(name).to(dtype) for name in shapes}
-    except FileNotFoundError as error:
-        raise InputError(f"{path.parent} has no {path.name}.") from error
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged: {error}.", "Fetch or write it again.") from error
+        log_F = load_safetensors(path, ("sparsity",))["sparsity"].double()
+    except InputError as error:
+        return {}, (f"{error.message}",)
+    if tuple(log_F.shape) != (n_latents,):
+        return {}, (f"{path} has {log_F.numel()} firing frequencies for {n_latents} features.",)
+    fired = log_F > _NEVER
+    return {"l0": float((10 ** log_F[fired]).sum()), "never_fired": int((~fired).sum())}, ()

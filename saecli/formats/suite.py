@@ -121,8 +121,9 @@ def read_suite(
     def load(site: Site) -> Dictionary:
         for file in (saelens.CONFIG, saelens.WEIGHTS):
             _verify(folders[site] / file, digests[site].get(file))
-        dictionary, _ = saelens.read_saelens(folders[site], reads=by_site[site].reads, dtype=dtype)
-        if dictionary.config != by_site[site]:
+        config = by_site[site]
+        dictionary, _ = saelens.read_saelens(folders[site], reads=config.reads, writes=config.writes, dtype=dtype)
+        if not saelens.same(dictionary.config, config):
             raise InputError(f"{folders[site]} is not the dictionary that {folder / HEADER} describes.")
         return dictionary.to(device)
 

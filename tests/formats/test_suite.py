@@ -88,8 +88,8 @@ def test_the_flat_layout_before_sae_lens_6(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architecture": "jumprelu"}, "of architecture 'jumprelu'; standard and topk are read"),
-        ({"normalize_activations": "layer_norm"}, "normalize_activations = 'layer_norm'"),
+        ({"architecture": "jumprely"}, "of the unknown architecture 'jumprely'"),
+        ({"normalize_activations": "cubic"}, "normalize_activations = 'cubic', which is unknown"),
         ({"d_sae": None}, "no sizes"),
         ({"d_sae": 13}, r"W_dec of shape \(12, 6\), expected \(13, 6\)|of shape .*, expected"),
         ({"k": 40}, "needs k from 1 to that"),
@@ -109,10 +109,10 @@ def test_damaged_missing_and_unknown_tensors_are_refused(tmp_path):
     whole = path.read_bytes()
     tensors = load_file(path)
     path.write_bytes(whole[:-4])
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match="has a damaged safetensors header"):
         read_saelens(folder)
     path.write_bytes((1 << 60).to_bytes(8, "little") + whole[8:])
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match="claims a header"):
         read_saelens(folder)
     save_file({**tensors, "threshold": torch.zeros(12)}, path)
     with pytest.raises(InputError, match="unknown tensor threshold"):
