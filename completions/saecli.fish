@@ -9,6 +9,8 @@ function __saecli_at --description 'True if the command line has come to this co
                 set path 'trace'
             case '|train'
                 set path 'train'
+            case '|download'
+                set path 'download'
             case '|schema'
                 set path 'schema'
             case 'train|lm'
@@ -22,11 +24,12 @@ end
 
 complete -c saecli -n '__saecli_at ""' -f -a trace -d 'Circuit graph of a prediction: what helps or hurts it, and through what.'
 complete -c saecli -n '__saecli_at ""' -f -a train -d 'Train what the other commands need.'
+complete -c saecli -n '__saecli_at ""' -f -a download -d 'Fetch models, dictionaries and data sets, or list what there is.'
 complete -c saecli -n '__saecli_at ""' -f -a schema -d 'Print the JSON schema of what a command prints with --json.'
 complete -c saecli -n '__saecli_at ""' -l version -d 'Print the version and stop.'
 complete -c saecli -n '__saecli_at ""' -l show-completion -d 'Print the completion script of a shell.' -x -a 'bash zsh fish'
 complete -c saecli -n '__saecli_at ""' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "trace"' -l suite -d 'The model\'s dictionaries; its own suite if not given.' -r -a 'othello-mini' -F
+complete -c saecli -n '__saecli_at "trace"' -l suite -d 'The model\'s dictionaries; its own suite if not given.' -r -a 'gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b' -F
 complete -c saecli -n '__saecli_at "trace"' -l game -d 'Moves of the game, F5D6C3… or token ids; a fixed held-out game if not given.' -x
 complete -c saecli -n '__saecli_at "trace"' -l target -d 'What to explain: a move F5, a pair F5-C3, or a feature 8:331@19; the model\'s top choice if not given.' -x
 complete -c saecli -n '__saecli_at "trace"' -l metric -d 'What effects are measured in; auto fits the model and the target.' -x -a 'auto over-illegal logit logit-diff ce kl feature'
@@ -40,7 +43,7 @@ complete -c saecli -n '__saecli_at "trace"' -l edge-threshold -d 'Keep edges of 
 complete -c saecli -n '__saecli_at "trace"' -l pin -d 'Keep this feature whatever its effect; with ablation, remove only pinned features of its site. Repeatable.' -x
 complete -c saecli -n '__saecli_at "trace"' -l labels -d 'Feature labels: a file, auto (beside the suite), or none.' -r -F
 complete -c saecli -n '__saecli_at "trace"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
-complete -c saecli -n '__saecli_at "trace"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
+complete -c saecli -n '__saecli_at "trace"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
 complete -c saecli -n '__saecli_at "trace"' -l device -d 'Where to compute.' -x -a 'auto cpu cuda mps'
 complete -c saecli -n '__saecli_at "trace"' -l dtype -d 'Number type of the model.' -x -a 'auto float32 bfloat16 float16 float64'
 complete -c saecli -n '__saecli_at "trace"' -l batch-size -d 'Items computed together: a number or auto.' -x
@@ -57,7 +60,7 @@ complete -c saecli -n '__saecli_at "trace"' -l json -d 'Print one JSON document 
 complete -c saecli -n '__saecli_at "trace"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "trace"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "trace"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "trace"' -a 'othello-mini'
+complete -c saecli -n '__saecli_at "trace"' -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b'
 complete -c saecli -n '__saecli_at "train"' -f -a lm -d 'Small GPTs, saved as Hugging Face GPT-2 folders.'
 complete -c saecli -n '__saecli_at "train"' -f -a sae -d 'Sparse autoencoders at many sites of a model, in one pass.'
 complete -c saecli -n '__saecli_at "train"' -l help -d 'Show this message and exit.'
@@ -94,7 +97,7 @@ complete -c saecli -n '__saecli_at "train lm"' -l json -d 'Print one JSON docume
 complete -c saecli -n '__saecli_at "train lm"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk'
+complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk jumprelu gated abstopk matching_pursuit temporal identity groupmax cross_layer'
 complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard).' -x
@@ -117,7 +120,7 @@ complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequenc
 complete -c saecli -n '__saecli_at "train sae"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train sae"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
+complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
 complete -c saecli -n '__saecli_at "train sae"' -l seed -d 'Seed of everything random.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'
@@ -130,6 +133,21 @@ complete -c saecli -n '__saecli_at "train sae"' -l json -d 'Print one JSON docum
 complete -c saecli -n '__saecli_at "train sae"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train sae"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train sae"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "train sae"' -a 'othello-mini'
+complete -c saecli -n '__saecli_at "train sae"' -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b'
+complete -c saecli -n '__saecli_at "download"' -l include -d 'Fetch only files (or members of a zip archive) like this. Repeatable.' -x
+complete -c saecli -n '__saecli_at "download"' -l revision -d 'Branch, tag or commit on the hub; otherwise the one in the lock, or the newest.' -x
+complete -c saecli -n '__saecli_at "download"' -l lock -d 'Lock file of a project: what it names is fetched exactly as it says, what is new is added.' -r -F
+complete -c saecli -n '__saecli_at "download"' -l list -d 'List what can be fetched by name.'
+complete -c saecli -n '__saecli_at "download"' -l search -d 'List only what has this in its name, source or description.' -x
+complete -c saecli -n '__saecli_at "download"' -l cache-dir -d 'Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "download"' -l plan -d 'Say what would be done and stop.'
+complete -c saecli -n '__saecli_at "download"' -l config -d 'TOML file with values for these flags.' -r -F
+complete -c saecli -n '__saecli_at "download"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "download"' -l show-config -d 'Print every value and where it comes from, and stop.'
+complete -c saecli -n '__saecli_at "download"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "download"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "download"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "download"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "download"' -f -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess data:chess-train data:othello data:othello-synthetic data:shakespeare data:tinystories data:simplestories'
 complete -c saecli -n '__saecli_at "schema"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train'
+complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train download'

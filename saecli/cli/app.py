@@ -45,6 +45,7 @@ COMMANDS: dict[str, Lazy] = {
             "sae": Lazy("Sparse autoencoders at many sites of a model, in one pass.", "saecli.cli.train_sae"),
         },
     ),
+    "download": Lazy("Fetch models, dictionaries and data sets, or list what there is.", "saecli.cli.download"),
     "schema": Lazy("Print the JSON schema of what a command prints with --json.", "saecli.cli.schema"),
 }
 """The commands that work. A module holds `DOOR` (a `saecli.cli.door.Door`) or `click_command(name)`."""

@@ -15,7 +15,7 @@ PATHS = ("files", "dirs")
 def names(what: str) -> dict[str, str]:
     """Returns the names of a kind (`models`, `suites`, `data`, `kinds`, `archs`, `templates`), the zoo's described.
 
-    For `files` and `dirs` there are none: the shell knows them.
+    `downloads` is all of the zoo. For `files` and `dirs` there are none: the shell knows them.
     """
     if what == "kinds":
         return dict.fromkeys(KINDS, "")
@@ -28,6 +28,8 @@ def names(what: str) -> dict[str, str]:
         from zoo.index import names as zoo_names
 
         return zoo_names(what)
+    if what == "downloads":
+        return {**names("models"), **names("suites"), **{f"data:{name}": text for name, text in names("data").items()}}
     if what in PATHS:
         return {}
     raise ValueError(f"names({what!r}): no such kind of name")

@@ -1,0 +1,248 @@
+"""``saecli download``: find out what is to be done, do it with several workers, note it in the lock."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saecli.core import lock as locks
+from saecli.core.cache import VARIABLE, Cache
+from saecli.core.errors import InputError, Interrupted, PartialFailure, SaecliError, Terminated
+from saecli.core.lock import Lock, LockedFile
+from saecli.core.progress import Progress
+from saecli.download.config import DownloadConfig
+from saecli.download.listing import listed
+from saecli.download.patience import Patience
+from saecli.download.result import DownloadResult, FileRow, NameRow
+
+if TYPE_CHECKING:
+    from saecli.download.plan import Plan
+
+PATIENCE = Patience()
+LABEL = "downloading"
+
+
+def run(config: DownloadConfig, progress: Progress) -> DownloadResult:
+    """Lists, plans or downloads.
+
+    Raises:
+        UsageError: A name that is neither of the zoo nor a source.
+        InputError: Nothing of what was asked for could be had.
+        PartialFailure: Some names could not be had, the others are done.
+        Interrupted: By Ctrl-C or SIGTERM; the next call continues.
+    """
+    cache = Cache.at(config.cache_dir)
+    if config.lists:
+        rows = listed(config.search or "", cache)
+        return DownloadResult(planned=False, lock=str(cache.lock), names=(), listed=rows)
+    return Download(config, cache, progress).run()
+
+
+class Download:
+    """One call."""
+
+    def __init__(self, config: DownloadConfig, cache: Cache, progress: Progress) -> None:
+        from saecli.download.client import Client
+
+        self.config, self.cache, self.progress = config, cache, progress
+        self.lock = Path(config.lock) if config.lock else cache.lock
+        self.news: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.client = Client(PATIENCE, tell=lambda line: self.news.put(line))
+        self.failures: dict[str, SaecliError] = {}
+
+    def run(self) -> DownloadResult:
+        """Plans everything, then fetches."""
+        plans = self.plans()
+        if not self.config.plan:
+            done = self.fetch(plans)
+            self.record(plans, done)
+        else:
+            done = {}
+        rows = tuple(self.row(plan, done) for plan in plans if plan.want.name not in self.failures)
+        if self.failures:
+            self.fail(rows)
+        if self.config.cache_dir and not self.config.plan:
+            self.progress(f"Other commands look in {self.config.cache_dir} if {VARIABLE} says so.")
+        return DownloadResult(planned=self.config.plan, lock=str(self.lock), names=rows, listed=())
+
+    def plans(self) -> list[Plan]:
+        """Finds out what is to be done; names that cannot be had are noted as failures."""
+        from saecli.download.plan import plan, wanted
+
+        project = [Lock.read(self.lock)] if self.config.lock else []
+        if self.config.lock and not self.config.names and not project[0].names:
+            raise InputError(f"{self.lock} names nothing to fetch.", "Give NAMEs to put into it.")
+        names = [name for name in self.config.names if not self.embedded(name)]
+        if self.config.names and not names:
+            return []
+        wants = wanted(
+            names,
+            self.config.include,
+            self.config.revision or "",
+            [*project, Lock.read(self.cache.lock)],
+            self.progress,
+        )
+        plans = []
+        for want in wants:
+            found = self.guarded(want.name, lambda want=want: plan(self.client, self.cache, want))
+            if found is not None:
+                plans.append(found)
+        return plans
+
+    def embedded(self, name: str) -> bool:
+        """Whether a name ships with the program; says so."""
+        from zoo.index import asset
+
+        if asset(name) is None:
+            return False
+        self.progress(f"{name} ships with saecli: nothing to fetch.")
+        return True
+
+    def guarded(self, name: str, step: Any) -> Any:
+        """Calls a step of one name in this thread, heeding Ctrl-C."""
+        try:
+            return step()
+        except SaecliError as error:
+            self.failures[name] = error
+            return None
+        except KeyboardInterrupt as error:
+            raise interrupted(error) from error
+
+    def fetch(self, plans: Sequence[Plan]) -> dict[str, list[LockedFile]]:
+        """Fetches all files; returns what is there by name."""
+        from saecli.download.transfer import require_room
+
+        tasks = [(plan, task) for plan in plans if not plan.settled for task in plan.tasks]
+        needed = sum(task.missing or 0 for _, task in tasks)
+        done: dict[str, list[LockedFile]] = defaultdict(list)
+        for plan in plans:
+            if plan.settled:
+                done[plan.want.name] = list(plan.entry.files)
+        if not tasks:
+            return done
+        require_room(self.cache.files, sum(t.missing or 0 for p, t in tasks if not p.entry.repo))
+        require_room(self.cache.hub, needed)
+        waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for item in tasks:
+            waiting.put(item)
+        workers = [
+            threading.Thread(target=self.work, args=(waiting,), daemon=True)
+            for _ in range(min(PATIENCE.workers, len(tasks)))
+        ]
+        try:
+            for worker in workers:
+                worker.start()
+            self.watch(len(tasks), done, needed)
+        except KeyboardInterrupt as error:
+            self.client.stop.set()
+            for worker in workers:
+                worker.join(timeout=1.0)
+            raise interrupted(error) from error
+        return done
+
+    def work(self, waiting: queue.SimpleQueue[Any]) -> None:
+        """One worker: brings files until there are no more."""
+        while not self.client.stop.is_set():
+            try:
+                plan, task = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                report = (lambda count: None) if task.here else self.news.put
+                self.news.put((plan.want.name, task.bring(report)))
+            except BaseException as error:  # told to the thread that waits
+                self.news.put((plan.want.name, error))
+
+    def watch(self, count: int, done: dict[str, list[LockedFile]], total: int) -> None:
+        """Waits for the workers and tells how far they are."""
+        arrived, finished, told = 0, 0, -1
+        while finished < count:
+            try:
+                news = self.news.get(timeout=PATIENCE.poll_s)
+            except queue.Empty:
+                news = 0
+            if isinstance(news, int):
+                arrived += news
+            elif isinstance(news, str):
+                self.progress(news)
+            else:
+                finished += 1
+                name, what = news
+                if isinstance(what, LockedFile):
+                    done[name].append(what)
+                elif isinstance(what, SaecliError):
+                    self.failures.setdefault(name, what)
+                else:
+                    raise what
+            if total and arrived != told:
+                told = arrived
+                self.progress(LABEL, arrived / 1e6, total / 1e6, f"MB, {finished} of {count} files")
+
+    def record(self, plans: Sequence[Plan], done: dict[str, list[LockedFile]]) -> None:
+        """Notes what is complete, in the cache's lock and in the project's."""
+        entries = {}
+        for plan in plans:
+            if plan.want.name in self.failures:
+                continue
+            files = sorted(done[plan.want.name], key=lambda file: file.path)
+            entries[plan.want.name] = replace(plan.entry, files=tuple(files))
+            plan.done()
+        if not entries:
+            return
+        for path in dict.fromkeys((self.cache.lock, self.lock)):
+            old = Lock.read(path).names
+            if any(old.get(name) != entry for name, entry in entries.items()):
+                locks.update(path, entries)
+
+    def row(self, plan: Plan, done: dict[str, list[LockedFile]]) -> NameRow:
+        """What is told about a name."""
+        files = {file.path: file for file in done.get(plan.want.name, plan.entry.files)}
+        rows = []
+        for task in sorted(plan.tasks, key=lambda task: task.path):
+            file = files.get(task.path)
+            size = task.bytes if file is None else file.bytes
+            rows.append(
+                FileRow(
+                    path=task.path,
+                    bytes=size,
+                    here=task.here,
+                    sha256=file.sha256 if file else None,
+                    verified=file.verified if file else None,
+                )
+            )
+        entry = replace(plan.entry, files=tuple(files.values()) or plan.entry.files)
+        return NameRow(
+            name=plan.want.name,
+            source=plan.entry.source,
+            revision=plan.entry.revision,
+            path=str(entry.place(self.cache)),
+            bytes=sum(row.bytes or 0 for row in rows),
+            fetched=sum(row.bytes or 0 for row in rows if not row.here),
+            files=tuple(rows),
+        )
+
+    def fail(self, rows: Sequence[NameRow]) -> None:
+        """Raises what the failures mean together."""
+        if len(self.failures) == 1 and not rows:
+            raise next(iter(self.failures.values()))
+        told = " ".join(f"{name}: {error.message}" for name, error in self.failures.items())
+        hint = next(iter(self.failures.values())).hint
+        if not rows:
+            raise InputError(f"None of {len(self.failures)} names could be fetched. {told}", hint)
+        total = len(rows) + len(self.failures)
+        verb = "planned" if self.config.plan else "fetched"
+        raise PartialFailure(f"{len(self.failures)} of {total} names could not be {verb}. {told}", hint)
+
+
+def interrupted(error: KeyboardInterrupt) -> Interrupted:
+    """What Ctrl-C and SIGTERM mean here."""
+    return Interrupted(
+        "Interrupted; what has arrived is kept.",
+        "The same command continues from there.",
+        exit_code=143 if isinstance(error, Terminated) else 130,
+    )

@@ -1,0 +1,325 @@
+"""Repositories of the hub: what arrives, how it is continued, and what huggingface_hub finds."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from saecli.core.lock import Lock, locate
+from tests.download.conftest import loose_files
+from tests.download.hub import Always, Commit, Corrupt, Cut, Short, Silent, Status, Whole
+
+BIG = bytes(range(256)) * 12_000
+FILES = {"config.json": b"{}", "model.safetensors": BIG, "layer_1/a.npz": b"a" * 50, "layer_2/b.npz": b"b" * 60}
+
+
+@pytest.fixture
+def commit(hub):
+    return hub.repository("org/repo", FILES, large=("model.safetensors",), refs=("main", "v1"))
+
+
+def test_a_repository_arrives_as_huggingface_hub_keeps_it(saecli, hub, cache, commit):
+    outcome = saecli("download", "hf:org/repo", "--json")
+    assert outcome.code == 0, outcome.err
+    row = json.loads(outcome.out)["names"][0]
+    assert (row["revision"], row["fetched"]) == (commit, sum(map(len, FILES.values())))
+    assert {one["path"]: one["verified"] for one in row["files"]} == {
+        "config.json": "git blob",
+        "layer_1/a.npz": "git blob",
+        "layer_2/b.npz": "git blob",
+        "model.safetensors": "lfs sha256",
+    }
+    from huggingface_hub import hf_hub_download, scan_cache_dir, snapshot_download
+
+    for path, body in FILES.items():
+        for revision in (None, "main", commit):
+            found = hf_hub_download("org/repo", path, revision=revision, cache_dir=cache.hub, local_files_only=True)
+            assert Path(found).read_bytes() == body
+    assert snapshot_download("org/repo", cache_dir=cache.hub, local_files_only=True) == row["path"]
+    scanned = scan_cache_dir(cache.hub)
+    assert not scanned.warnings
+    assert not scanned.incomplete_files
+    assert [(repo.repo_id, repo.nb_files) for repo in scanned.repos] == [("org/repo", 4)]
+    assert locate("hf:org/repo") == locate("org/repo") == cache.snapshot("models/org/repo", commit)
+
+
+def test_what_is_here_needs_no_server(saecli, hub, cache, commit):
+    assert saecli("download", "org/repo").err.startswith("org/repo is read as hf:org/repo.")
+    hub.seen.clear()
+    again = saecli("download", "hf:org/repo")
+    assert (again.code, hub.seen) == (0, [])
+    assert "4 files, 3.1 MB, all here" in again.out
+
+
+def test_what_huggingface_hub_fetched_is_checked_once_and_not_fetched_again(saecli, hub, cache, commit, monkeypatch):
+    from huggingface_hub import snapshot_download
+
+    snapshot_download("org/repo", cache_dir=cache.hub, endpoint=hub.url)
+    hub.seen.clear()
+    assert saecli("download", "hf:org/repo").code == 0
+    assert not hub.requests("resolve")
+    from saecli.download import hub as engine
+
+    (cache.snapshot("models/org/repo", commit) / "config.json").unlink()
+    monkeypatch.setattr(engine, "checked", lambda *_: pytest.fail("read again"))
+    assert saecli("download", "hf:org/repo").code == 0
+    assert not hub.requests("resolve")
+
+
+def test_what_is_damaged_in_the_cache_is_fetched_again(saecli, hub, cache, commit):
+    from huggingface_hub import snapshot_download
+
+    snapshot_download("org/repo", cache_dir=cache.hub, endpoint=hub.url)
+    model = cache.snapshot("models/org/repo", commit) / "model.safetensors"
+    model.resolve().write_bytes(BIG[:-1] + b"?")
+    outcome = saecli("download", "hf:org/repo")
+    assert outcome.code == 0
+    assert "model.safetensors of hf:org/repo is damaged in the cache and is fetched again." in outcome.err
+    assert model.read_bytes() == BIG
+
+
+@pytest.mark.parametrize(
+    ("name", "paths"),
+    [
+        ("hf:org/repo/layer_1", {"layer_1/a.npz"}),
+        ("hf:org/repo/layer_2/b.npz", {"layer_2/b.npz"}),
+        ("hf:org/repo/layer_*/*.npz", {"layer_1/a.npz", "layer_2/b.npz"}),
+        ("hf:org/repo@v1", set(FILES)),
+        ("{hub}/org/repo/resolve/v1/config.json", {"config.json"}),
+    ],
+)
+def test_a_name_means_what_it_says(saecli, hub, cache, commit, name, paths):
+    name = name.format(hub=hub.url)
+    row = json.loads(saecli("download", name, "--json").out)["names"][0]
+    assert {one["path"] for one in row["files"]} == paths
+    place = locate(row["name"])
+    assert str(place) == row["path"]
+    assert place.is_file() == (row["name"].partition("@")[0].endswith((".npz", ".json")))
+
+
+def test_data_sets_have_their_own_place(saecli, hub, cache):
+    hub.repository("datasets/org/text", {"data.txt": b"words"})
+    assert saecli("download", "hf:datasets/org/text").code == 0
+    assert (locate("hf:datasets/org/text") / "data.txt").read_bytes() == b"words"
+    assert (cache.hub / "datasets--org--text").is_dir()
+
+
+def test_includes_add_up(saecli, hub, cache, commit):
+    saecli("download", "hf:org/repo", "--include", "layer_1/*")
+    assert (
+        json.loads(saecli("download", "hf:org/repo", "--include", "layer_2", "--json").out)["names"][0]["fetched"] == 60
+    )
+    entry = Lock.read(cache.lock).names["hf:org/repo"]
+    assert ([file.path for file in entry.files], entry.include) == (
+        ["layer_1/a.npz", "layer_2/b.npz"],
+        ("layer_1/*", "layer_2"),
+    )
+    hub.seen.clear()
+    assert saecli("download", "hf:org/repo", "--include", "layer_1/*").code == 0
+    assert hub.seen == []
+
+
+def test_plan_is_metadata_only(saecli, hub, cache, commit):
+    outcome = saecli("download", "hf:org/repo", "--include", "*.safetensors", "--plan")
+    assert outcome.out.splitlines() == [
+        "model.safetensors  3.1 MB",
+        f"hf:org/repo  hf:org/repo@{commit[:12]}  1 file, 3.1 MB, 3.1 MB to fetch",
+    ]
+    assert not hub.requests("resolve")
+    assert not cache.hub.exists()
+    assert not cache.lock.exists()
+
+
+CONTINUED = [
+    (Cut(1_000_000), "bytes=1000000-3071999"),
+    (Short(1_000_000), "bytes=1000000-3071999"),
+    (Silent(1_000_000), "bytes=1000000-3071999"),
+]
+
+
+@pytest.mark.parametrize(("fault", "range_"), CONTINUED)
+def test_a_broken_transfer_continues_in_the_same_call(saecli, hub, cache, commit, monkeypatch, fault, range_):
+    quick(monkeypatch, read_s=0.2)
+    hub.faults["model.safetensors"] = [fault]
+    assert saecli("download", "hf:org/repo").code == 0
+    assert [one.range for one in hub.requests("/cdn/")] == ["", range_]
+
+
+@pytest.mark.parametrize(("fault", "range_"), CONTINUED)
+def test_the_next_call_continues_where_it_stopped(saecli, hub, cache, commit, monkeypatch, fault, range_):
+    quick(monkeypatch, attempts=1, read_s=0.2)
+    hub.faults["model.safetensors"] = [fault]
+    outcome = saecli("download", "hf:org/repo")
+    assert outcome.code == 3
+    assert outcome.err.count("Error: ") == 1
+    assert "model.safetensors of hf:org/repo" in outcome.err
+    snapshot = cache.snapshot("models/org/repo", commit)
+    assert not (snapshot / "model.safetensors").exists()
+    assert locate("hf:org/repo") is None
+    hub.seen.clear()
+    assert saecli("download", "hf:org/repo").code == 0
+    assert [one.range for one in hub.requests("/cdn/")] == [range_]
+    assert (snapshot / "model.safetensors").read_bytes() == BIG
+    assert not list(cache.hub.rglob("*.incomplete"))
+
+
+def quick(monkeypatch, **changes):
+    from dataclasses import replace
+
+    from saecli.download import engine
+
+    monkeypatch.setattr(engine, "PATIENCE", replace(engine.PATIENCE, **changes))
+
+
+def test_a_server_that_gives_no_parts_starts_again(saecli, hub, cache, commit):
+    hub.faults["model.safetensors"] = [Cut(1_000_000), Whole()]
+    assert saecli("download", "hf:org/repo").code == 0
+    assert (locate("hf:org/repo") / "model.safetensors").read_bytes() == BIG
+
+
+def test_a_damaged_part_is_thrown_away_and_fetched_anew(saecli, hub, cache, commit, monkeypatch):
+    quick(monkeypatch, attempts=1)
+    hub.faults["model.safetensors"] = [Cut(1_000_000)]
+    saecli("download", "hf:org/repo")
+    (part,) = cache.hub.rglob("*.incomplete")
+    part.write_bytes(b"?" + part.read_bytes()[1:])
+    assert saecli("download", "hf:org/repo").code == 0
+    assert (locate("hf:org/repo") / "model.safetensors").read_bytes() == BIG
+
+
+@pytest.mark.parametrize(("path", "kind"), [("model.safetensors", "sha256"), ("config.json", "git blob")])
+def test_a_wrong_byte_is_found_and_nothing_gets_its_name(saecli, hub, cache, commit, path, kind):
+    hub.faults[path] = [Always(Corrupt(1))]
+    outcome = saecli("download", "hf:org/repo")
+    assert outcome.code == 3
+    assert f"{path} of hf:org/repo arrived damaged: its {kind} is " in outcome.err
+    assert not (cache.snapshot("models/org/repo", commit) / path).exists()
+    assert not list(cache.hub.rglob("*.incomplete"))
+    hub.faults.clear()
+    assert saecli("download", "hf:org/repo").code == 0
+
+
+def test_tokens_go_to_the_hub_only_and_are_never_told(saecli, hub, cache, commit, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secretsecretsecret")
+    hub.token = os.environ["HF_TOKEN"]
+    outcome = saecli("download", "hf:org/repo", "--json")
+    assert outcome.code == 0
+    assert {one.token for one in hub.seen if one.server == "hub"} == {"Bearer hf_secretsecretsecret"}
+    assert {one.token for one in hub.seen if one.server == "cdn"} == {""}
+    told = outcome.out + outcome.err + "".join(p.read_text() for p in cache.lock.parent.glob("*.json"))
+    assert "secret" not in told
+    assert "s3cr3t" not in told
+
+
+ERRORS = [
+    (["hf:org/nothing"], None, "127.0.0.1 has no hf:org/nothing, or it is private. Check the name;"),
+    (["hf:org/repo@v2"], None, "hf:org/repo has no revision 'v2'. There is v1."),
+    (["hf:org/repo/layer_3"], None, "hf:org/repo has no 'layer_3'. There is layer_"),
+    (["hf:org/repo", "--include", "*.pt"], None, "hf:org/repo has no file like *.pt. It has 4, such as "),
+    (["hf:org/repo"], Status(429, {"Retry-After": "0"}), "127.0.0.1 asks for fewer requests (429)"),
+    (["hf:org/repo"], Status(429, {"Retry-After": "3600"}), "127.0.0.1 asks for fewer requests (429)"),
+    (["hf:org/repo"], Status(503), "127.0.0.1 cannot give hf:org/repo at the moment (503). Try again later."),
+    (["hf:org/repo"], Status(403), "The token has no right to read hf:org/repo (403)."),
+    (["hf:org/repo"], Status(401), "127.0.0.1 wants a valid token for hf:org/repo (401). Log in with `hf auth login`"),
+    (["hf:org/repo"], Commit("f" * 39), "127.0.0.1 names no commit for hf:org/repo."),
+    (["hf:org/repo@" + "a" * 40], Commit("b" * 40), f"answers with revision {'b' * 40} of "),
+]
+
+
+@pytest.mark.parametrize(("argv", "fault", "sentence"), ERRORS)
+def test_errors_of_lists_are_one_sentence(saecli, hub, cache, commit, argv, fault, sentence):
+    if fault is not None:
+        hub.faults["api/revision"] = [Always(fault)]
+    outcome = saecli("download", *argv)
+    assert outcome.code == 3
+    assert sentence in outcome.err
+    assert outcome.err.startswith("Error: ")
+    assert outcome.err.count("\n") == 1
+    assert loose_files(cache.hub) == set()
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (Status(429, {"Retry-After": "0"}), "asks for fewer requests (429)"),
+        (Status(503), "cannot give model.safetensors of hf:org/repo at the moment (503)"),
+        (Status(403), "refuses model.safetensors of hf:org/repo (403)"),
+        (Status(404), "has no model.safetensors of hf:org/repo (404)"),
+        (Cut(0), "The connection to 127.0.0.1 broke off during model.safetensors of hf:org/repo."),
+        (Short(10), "model.safetensors of hf:org/repo"),
+    ],
+)
+def test_errors_of_files_leave_no_file_under_a_final_name(saecli, hub, cache, commit, fault, sentence):
+    hub.faults["model.safetensors"] = [Always(fault)]
+    outcome = saecli("download", "hf:org/repo/model.safetensors")
+    assert outcome.code == 3
+    assert sentence in outcome.err
+    assert "s3cr3t" not in outcome.err
+    assert loose_files(cache.hub) == set()
+    hub.faults.clear()
+    assert saecli("download", "hf:org/repo/model.safetensors").code == 0
+
+
+def test_what_passes_is_waited_for_as_long_as_the_server_asks(saecli, hub, cache, commit, monkeypatch):
+    waits = []
+    quick(monkeypatch, sleep=waits.append)
+    hub.faults["api/revision"] = [Status(503, {"Retry-After": "2"})]
+    hub.faults["config.json"] = [Status(429, {"Retry-After": "1"})]
+    assert saecli("download", "hf:org/repo").code == 0
+    assert sum(waits) == 3
+
+
+def test_another_revision_than_asked_for_is_refused(saecli, hub, cache, commit):
+    hub.faults["config.json"] = [Always(Commit("c" * 40))]
+    outcome = saecli("download", "hf:org/repo/config.json")
+    assert outcome.code == 3
+    assert f"answers with revision {'c' * 40} of config.json of hf:org/repo, asked was {commit}." in outcome.err
+
+
+def test_gated_repositories_say_how_to_get_in(saecli, hub, cache, commit, monkeypatch):
+    hub.repositories["models/org/repo"].gated = True
+    for token in ("", "hf_of_somebody_else"):
+        monkeypatch.setenv("HF_TOKEN", token)
+        outcome = saecli("download", "hf:org/repo")
+        assert outcome.code == 3
+        assert "hf:org/repo is gated: its owners let in only whom they know. Ask for access at " in outcome.err
+        assert "log in with `hf auth login`" in outcome.err
+
+
+def test_offline_what_is_here_is_found_and_the_rest_is_named(saecli, hub, cache, commit, monkeypatch):
+    saecli("download", "hf:org/repo")
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert saecli("download", "hf:org/repo").code == 0
+    outcome = saecli("download", "hf:org/other")
+    assert outcome.code == 3
+    assert "hf:org/other is not here, and HF_HUB_OFFLINE=1 forbids to fetch it." in outcome.err
+
+
+@pytest.mark.parametrize(("scheme", "words"), [("http", "cannot be reached"), ("https", "encrypted connection")])
+def test_a_server_that_is_down_or_speaks_otherwise(saecli, hub, cache, monkeypatch, scheme, words):
+    if scheme == "http":  # a port that nobody listens on
+        import socket
+
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{one.getsockname()[1]}")
+    else:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("http:", "https:"))
+    outcome = saecli("download", "hf:org/repo")
+    assert outcome.code == 3
+    assert words in outcome.err
+
+
+def test_a_full_disk_is_one_sentence_and_the_next_call_continues(saecli, hub, cache, commit, monkeypatch):
+    from saecli.download import transfer
+
+    monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
+    outcome = saecli("download", "hf:org/repo")
+    assert outcome.code == 3
+    assert "are needed and 0.00 GB are free at" in outcome.err
+    assert not hub.requests("resolve")
