@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from saecli.core.model import BlockWeights, ModelInfo
 from saecli.core.paths import ModulePaths
 from zoo.family import Family, ModelEntry, ReleaseEntry
-from zoo.huggingface import OPTIONS, model_info
+from zoo.huggingface import OPTIONS, bos_of, model_info, pretrained, read_config
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from saecli.core.hooks import ThinModel
@@ -100,6 +102,39 @@ def make(
         vocabulary="gemma",
     )
     return ThinModel(module, info, replace(PATHS, softcap=config.final_logit_softcapping))
+
+
+def load(path: Path, name: str, dtype: torch.dtype) -> ThinModel:
+    """Read a folder of transformers; of Gemma 3 models that also see pictures, the text model.
+
+    See :func:`zoo.huggingface.pretrained`.
+    """
+    config = read_config(path)
+    if config.get("model_type") == "gemma3":
+        module = pretrained("Gemma3ForCausalLM", path, dtype, part="text_config", rename=_text_name)
+        config = config.get("text_config") or {}
+        config = config if isinstance(config, dict) else {}
+        config = {"bos_token_id": 2, "vocab_size": 262208} | config  # what such files leave out
+    else:
+        names = {"gemma2": "Gemma2ForCausalLM", "gemma3_text": "Gemma3ForCausalLM"}
+        module = pretrained(names[config["model_type"]], path, dtype)
+    return make(module, name, bos=bos_of(config))
+
+
+def _text_name(name: str) -> str | None:
+    """The text model's name of a tensor of ``Gemma3ForConditionalGeneration``, in its older and its newer layout."""
+    for prefix, new in _TEXT_PREFIXES.items():
+        if name.startswith(prefix):
+            return new + name.removeprefix(prefix)
+    return None
+
+
+_TEXT_PREFIXES: Final = {
+    "language_model.model.": "model.",
+    "language_model.lm_head.": "lm_head.",
+    "model.language_model.": "model.",
+    "lm_head.": "lm_head.",
+}
 
 
 _MODELS: Final = {
@@ -189,6 +224,7 @@ FAMILY: Final = Family(
     name="gemma",
     description="Gemma 2, and the text models of Gemma 3.",
     model_types=("gemma2", "gemma3_text", "gemma3"),
+    load=load,
     vocabulary="gemma",
     models=_models(),
     releases={

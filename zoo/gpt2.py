@@ -6,14 +6,22 @@ Source: Radford et al. 2019, https://github.com/openai/gpt-2.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from saecli.core.hooks import ThinModel
+
+_FAMILIES: Final = {"othello": "othellogpt", "chess": "chessgpt", "ascii": "toy"}
+"""Vocabulary of a GPT → family, for files that no name of the zoo stands for."""
+
+_VOCABULARIES: Final = {50257: "gpt2", 61: "othello", 32: "chess", 128: "ascii"}
+"""Number of tokens → vocabulary, where nothing else tells."""
 
 
 def make(
@@ -53,6 +61,48 @@ def make(
         vocabulary=vocabulary,
     )
     return ThinModel(module, info, replace(GPT2, options=OPTIONS))
+
+
+def load(path: Path, name: str, dtype: torch.dtype, *, family: str = "", vocabulary: str = "") -> ThinModel:
+    """Read a GPT in Hugging Face's layout, or in one of :mod:`saecli.formats.gpt_layouts`; without transformers.
+
+    Args:
+        path: Folder or checkpoint.
+        name: The model's name for people.
+        dtype: Number type of the weights in memory.
+        family, vocabulary: What is known of it beside its files; found out by its vocabulary if not given.
+
+    Raises:
+        InputError: Damaged, or not GPT-2's arithmetic.
+    """
+    from saecli.formats.gpt_layouts import read_checkpoint
+    from saecli.formats.hf_gpt2 import MODEL_TYPES, load_gpt, read_extras
+    from zoo.huggingface import CONFIG, bos_of, read_config
+
+    config = read_config(path) if (path / CONFIG).is_file() else {}
+    extras: dict[str, Any] = {}
+    if config.get("model_type") in MODEL_TYPES:
+        module, extras = load_gpt(path, dtype), read_extras(path)
+        processing = extras.get("processing", "raw")
+    else:
+        module, _, processing = read_checkpoint(path, dtype)
+        config = {}
+    vocabulary = vocabulary or str(extras.get("vocabulary") or _VOCABULARIES.get(module.config.vocab_size, ""))
+    return make(
+        module,
+        name,
+        family=family or _FAMILIES.get(vocabulary, "gpt2"),
+        vocabulary=vocabulary,
+        bos=bos_of(config),
+        processing="folded" if processing == "folded" else "raw",
+    )
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path without a Hugging Face configuration may hold a GPT, by names alone."""
+    from saecli.formats.gpt_layouts import is_checkpoint
+
+    return is_checkpoint(path)
 
 
 _MODELS: Final = {
@@ -97,6 +147,8 @@ FAMILY: Final = Family(
     name="gpt2",
     description="GPT-2 and models in its layout.",
     model_types=("gpt2", "saecli-gpt"),
+    recognises=recognises,
+    load=load,
     vocabulary="gpt2",
     models=_MODELS,
     releases={

@@ -13,7 +13,7 @@ from typing import Final, Literal, NamedTuple
 from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
 
 Kind = Literal["models", "suites", "data"]
-BUILT_IN: Final = ("gpt2", "pythia", "gemma", "othellogpt")
+BUILT_IN: Final = ("gpt2", "pythia", "gemma", "chessgpt", "othellogpt", "toy", "other")
 """Modules of this package that hold a ``FAMILY``."""
 
 ASSET: Final = "asset:"

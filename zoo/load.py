@@ -1,41 +1,32 @@
-"""Loading a model by its zoo name or from a local folder.
+"""Loading a model or a suite: by its zoo name, by ``hf:org/name``, or from local files.
 
-A folder in GPT-2's layout is read without transformers; other families are read by transformers, which is imported only
-then. Weights are safetensors only, and code that comes with a model is never run.
+A model in GPT-2's layout, and in those of nanoGPT, minGPT, HookedTransformer and gpt-circuits, is read without
+transformers; others are read by transformers, which is imported only then. Code that comes with a model is never run.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import torch
-from torch import nn
 
-from saecli.core.errors import InputError, UsageError, did_you_mean
-from saecli.core.hooks import ThinModel
+from saecli.core.errors import InputError
 from saecli.core.model import HookedModel
-from saecli.core.resources import resource
 from saecli.core.suite import Suite
-from saecli.formats.documents import read_document
-from saecli.formats.hf_gpt2 import CONFIG, load_gpt, read_extras
 from saecli.formats.suite import is_suite, read_suite
-from zoo.index import asset, names
+from zoo.family import Family
+from zoo.huggingface import CONFIG, read_config
+from zoo.index import families, find_model, find_release
+from zoo.resolve import Dictionaries, resolve_dictionaries, resolve_model
 
-_TRANSFORMERS: Final = {
-    "gpt_neox": ("GPTNeoXForCausalLM", "zoo.pythia"),
-    "gemma2": ("Gemma2ForCausalLM", "zoo.gemma"),
-    "gemma3_text": ("Gemma3ForCausalLM", "zoo.gemma"),
-}
-"""``model_type`` of a folder's config.json → class of transformers and adapter."""
+if TYPE_CHECKING:
+    from saecli.data.vocabulary import Vocabulary
 
-_FAMILIES: Final = {"othello": "othellogpt", "chess": "chessgpt", "ascii": "toy"}
-"""Vocabulary of a GPT of this project → family."""
-
-_GPT2_VOCABULARY: Final = 50257
+RANDOM: Final = re.compile(r"random:(?P<name>.+?)(@(?P<seed>\d+))?")
+"""``random:othello-mini@3``: the shape of a model, with fresh weights of a seed (0 if none is given)."""
 
 
 def load_model(
@@ -47,124 +38,133 @@ def load_model(
     """Load a model, frozen and ready to run.
 
     Args:
-        name_or_path: A model of the zoo (``othello-mini``), or a folder with ``config.json`` and safetensors weights.
-        processing: ``raw`` weights, or ``folded`` (see :mod:`saecli.core.folding`).
+        name_or_path: A model of the zoo (``othello-mini``), ``hf:org/name`` once it is downloaded, a folder or
+            checkpoint, or ``random:`` before any of these for its shape with fresh weights.
+        processing: ``raw`` weights, or ``folded`` (see :mod:`saecli.core.folding`). Weights that were published folded
+            stay so.
         device: Where it runs.
         dtype: Number type of the weights in memory.
 
     Raises:
-        UsageError: Neither a zoo name nor a folder.
-        InputError: The folder holds no model that can be read.
+        UsageError: Neither a name nor a path.
+        InputError: Not downloaded, damaged, or no model that can be read.
     """
-    folder = locate_model(name_or_path)
-    model_type = _config(folder).get("model_type")
-    if model_type == "gpt2":
-        model = _own_gpt(folder, name_or_path, dtype)
-    elif model_type in _TRANSFORMERS:
-        model = _by_transformers(folder, name_or_path, dtype, *_TRANSFORMERS[model_type])
+    if match := RANDOM.fullmatch(name_or_path):
+        from zoo.random_weights import randomise
+
+        model = randomise(_read(match["name"], name_or_path, dtype), int(match["seed"] or 0))
     else:
-        known = ", ".join(["gpt2", *_TRANSFORMERS])
-        raise InputError(f"{folder} holds a model of type {model_type!r}; those that can be read are {known}.")
+        model = _read(name_or_path, name_or_path, dtype)
     model.module.to(device)
     if processing == "folded":
+        from saecli.core.bridge import BridgeModel
         from saecli.core.folding import folded
+        from saecli.core.hooks import ThinModel
 
-        return folded(model)
+        if isinstance(model, BridgeModel):
+            return model.folded()
+        if isinstance(model, ThinModel):
+            return folded(model)
     return model
 
 
 def load_suite(name_or_path: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Suite:
-    """Load the suite of a model of the zoo, or one from a folder; its dictionaries are read when first asked for.
+    """Load dictionaries as the suite of one model; they are read when first asked for.
 
     Args:
-        name_or_path: A name of the zoo (``othello-mini``), a suite's folder, or a folder with a suite in ``suite/``.
+        name_or_path: A suite of the zoo (``othello-mini``), ``hf:org/name`` once it is downloaded, a folder of
+            dictionaries in any format, or a folder with a suite in ``suite/``.
         device: Where the dictionaries go.
         dtype: Number type of the weights in memory.
 
     Raises:
-        UsageError: Neither a zoo name nor a folder with a suite.
-        InputError: The suite is damaged.
+        UsageError: Neither a name nor a path.
+        InputError: Not downloaded, damaged, or of no format that is known.
     """
-    return read_suite(locate_suite(name_or_path), name=name_or_path, device=device, dtype=dtype)
+    found = _dictionaries(name_or_path)
+    if is_suite(found.path):
+        return read_suite(found.path, name=name_or_path, device=device, dtype=dtype)
+    from saecli.formats.registry import open_suite
+
+    return open_suite(found.path, name_or_path, _hints(found), device=device, dtype=dtype)
+
+
+def load_vocabulary(name_or_path: str) -> Vocabulary:
+    """The token vocabulary of a model, without loading its weights.
+
+    Args:
+        name_or_path: See :func:`load_model`.
+
+    Raises:
+        UsageError: Neither a name nor a path.
+        InputError: Not downloaded, or its vocabulary is not known and no ``tokenizer.json`` lies beside it.
+    """
+    from saecli.data import vocabulary
+
+    match = RANDOM.fullmatch(name_or_path)
+    model = resolve_model(match["name"] if match else name_or_path)
+    folder = model.path if model.path.is_dir() else model.path.parent
+    name = ""
+    if model.entry is not None and model.family is not None:
+        name = model.entry.vocabulary or model.family.vocabulary
+    elif (folder / CONFIG).is_file():
+        note = read_config(folder).get("saecli")
+        name = str(note.get("vocabulary", "")) if isinstance(note, dict) else ""
+    return vocabulary.load_vocabulary(name, folder)
 
 
 def locate_suite(name_or_path: str) -> Path:
-    """The folder of a suite; see :func:`load_suite`.
-
-    Raises:
-        UsageError: There is none.
-    """
-    embedded = asset(name_or_path)
-    if embedded:
-        folder = resource("assets", embedded, "suite")
-    else:
-        folder = Path(name_or_path)
-        folder = folder if is_suite(folder) else folder / "suite"
-    if not is_suite(folder):
-        raise UsageError(f"{name_or_path!r} has no suite of dictionaries.", "Name one with --suite FOLDER.")
-    return folder
+    """The folder or file of dictionaries; see :func:`load_suite`."""
+    return _dictionaries(name_or_path).path
 
 
 def locate_model(name_or_path: str) -> Path:
-    """The folder of a model; a zoo name comes before a folder of the same name.
+    """The folder or file of a model; see :func:`load_model`."""
+    return resolve_model(name_or_path).path
+
+
+def family_of(path: Path) -> Family:
+    """The family that reads a folder or file of the user.
 
     Raises:
-        UsageError: Neither a zoo name nor a folder.
+        InputError: None does.
     """
-    embedded = asset(name_or_path)
-    if embedded:
-        return resource("assets", embedded, "model")
-    folder = Path(name_or_path)
-    if folder.is_dir():
-        return folder
-    hint = did_you_mean(name_or_path, names("models")) or "`saecli zoo list models` shows them."
-    raise UsageError(f"{name_or_path!r} is neither a model of the zoo nor a folder.", hint)
+    kinds = families()
+    for family in kinds.values():
+        if family.recognises is not None and family.recognises(path):
+            return family
+    if not path.is_dir():
+        raise InputError(f"{path} is no model in a format that is known.")
+    model_type = read_config(path).get("model_type")
+    for family in kinds.values():
+        if model_type in family.model_types:
+            return family
+    return kinds["other"]
 
 
-def _own_gpt(folder: Path, name: str, dtype: torch.dtype) -> ThinModel:
-    module = load_gpt(folder, dtype)
-    vocabulary = str(read_extras(folder).get("vocabulary", ""))
-    if not vocabulary and module.config.vocab_size == _GPT2_VOCABULARY:
-        vocabulary = "gpt2"
-    adapter = importlib.import_module("zoo.gpt2")
-    family = _FAMILIES.get(vocabulary, "gpt2")
-    return adapter.make(module, name, family=family, vocabulary=vocabulary, bos=_bos(_config(folder)))
+def _read(name_or_path: str, called: str, dtype: torch.dtype) -> HookedModel:
+    path, family, entry = resolve_model(name_or_path)
+    family = family or family_of(path)
+    if family.load is None:
+        raise InputError(f"The family {family.name} of {name_or_path} has no function that loads its models.")
+    model = family.load(path, called, dtype)
+    vocabulary = (entry.vocabulary if entry else "") or model.info.vocabulary
+    model.info = replace(model.info, vocabulary=vocabulary)
+    return model
 
 
-def _by_transformers(folder: Path, name: str, dtype: torch.dtype, class_name: str, adapter: str) -> ThinModel:
-    import transformers
-
-    make: Callable[..., ThinModel] = importlib.import_module(adapter).make
-    try:
-        with _no_progress_bar(transformers):
-            module: nn.Module = getattr(transformers, class_name).from_pretrained(
-                folder, dtype=dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
-            )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise InputError(f"{folder} cannot be read as {class_name}: {reason}") from error
-    bos = None if class_name == "GPTNeoXForCausalLM" else _bos(_config(folder))
-    return make(module, name, bos=bos)
+def _dictionaries(name_or_path: str) -> Dictionaries:
+    model = find_model(name_or_path)
+    if model is not None and model[1].suite and find_release(name_or_path) is None:
+        name_or_path = model[1].suite
+    found = resolve_dictionaries(name_or_path)
+    if found.path.is_dir() and not is_suite(found.path) and is_suite(found.path / "suite"):
+        return found._replace(path=found.path / "suite")
+    return found
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    return read_document(folder / CONFIG, "a model's configuration")
+def _hints(found: Dictionaries) -> Any:
+    """What the zoo knows of dictionaries beside their files."""
+    from saecli.formats.registry import Hints
 
-
-def _bos(config: dict[str, Any]) -> int | None:
-    """The token that starts documents, if the vocabulary has it."""
-    bos, size = config.get("bos_token_id"), config.get("vocab_size")
-    return bos if isinstance(bos, int) and isinstance(size, int) and 0 <= bos < size else None
-
-
-@contextmanager
-def _no_progress_bar(transformers: Any) -> Iterator[None]:
-    """Keep transformers' own progress bar off standard error while a model loads."""
-    logging = transformers.utils.logging
-    was_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if was_on:
-            logging.enable_progress_bar()
+    return Hints(model=found.entry.model, processing=found.entry.processing) if found.entry else Hints()

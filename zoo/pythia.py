@@ -6,14 +6,16 @@ Source: Biderman et al. 2023, https://github.com/EleutherAI/pythia.
 from __future__ import annotations
 
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from saecli.core.model import BlockWeights, ModelInfo
 from saecli.core.paths import ModulePaths
 from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
-from zoo.huggingface import OPTIONS, model_info
+from zoo.huggingface import OPTIONS, model_info, pretrained
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
 
     from saecli.core.hooks import ThinModel
@@ -94,6 +96,11 @@ def make(
         vocabulary="pythia",
     )
     return ThinModel(module, info, PATHS)
+
+
+def load(path: Path, name: str, dtype: torch.dtype) -> ThinModel:
+    """Read a folder of transformers; see :func:`zoo.huggingface.pretrained`."""
+    return make(pretrained("GPTNeoXForCausalLM", path, dtype), name)
 
 
 _SIZES: Final = {
@@ -180,6 +187,7 @@ FAMILY: Final = Family(
     name="pythia",
     description="Pythia and other GPT-NeoX models.",
     model_types=("gpt_neox",),
+    load=load,
     vocabulary="pythia",
     models={f"pythia-{size}": _model(size) for size in (*_SIZES, *(f"{size}-deduped" for size in _DEDUPED))},
     releases={

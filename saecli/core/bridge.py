@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -61,8 +62,6 @@ class BridgeModel(HookedModel):
         self._bridge: Any = builder.build_bridge_from_module(
             module, type(module).__name__, hf_config=module.config, tokenizer=None
         )
-        if processing == "folded":
-            self._bridge.enable_compatibility_mode(disable_warnings=True)
         self.module = self._bridge
         module.requires_grad_(False).eval()
         self._bridge.eval()
@@ -78,10 +77,20 @@ class BridgeModel(HookedModel):
             n_ctx=config.n_ctx,
             d_vocab=config.d_vocab,
             parallel=bool(config.parallel_attn_mlp),
-            processing=processing,
         )
         self._points: dict[str, nn.Module] = self._bridge.hook_dict
         self._arguments: tuple[Any, list[dict[str, Any]]] | None = None
+        if processing == "folded":
+            self.info = replace(self.info, processing="raw")
+            self.folded()
+
+    def folded(self) -> BridgeModel:
+        """The same model with folded weights, by TransformerLens' compatibility mode; changes this one's weights."""
+        if self.info.processing == "raw":
+            self._bridge.enable_compatibility_mode(disable_warnings=True)
+            self.info = replace(self.info, processing="folded")
+            self._points = self._bridge.hook_dict
+        return self
 
     def run(
         self,

@@ -8,6 +8,8 @@ LayerNorm subtracts the mean of what it reads, so nothing may depend on it: what
 centred over d_model, and so is what reads a LayerNorm. Softmax ignores a constant, so the unembedding is centred over
 the vocabulary, unless logits are soft-capped. Attention patterns sum to one, so value biases move to the output bias.
 
+A model with DynamicTanh somewhere is not centred, since DynamicTanh sees the mean; its gain and bias are folded.
+
 The residual stream of a LayerNorm model changes (by its mean), and so do attn_in and mlp_in; log-probabilities do not.
 Dictionaries trained on one processing do not fit the other.
 
@@ -129,8 +131,9 @@ def folded(model: ThinModel) -> ThinModel:
     module = copy.deepcopy(model.module)
     unembed: Any = module.get_submodule(paths.unembed)
     norm: Any = module.get_submodule(paths.final_norm)
-    centred = isinstance(norm, nn.LayerNorm)
     blocks = list(module.get_submodule(paths.blocks).children())
+    norms = [norm, *(block.get_submodule(path) for block in blocks for path in (paths.ln1, paths.ln2))]
+    centred = all(isinstance(each, nn.LayerNorm) for each in norms)
     tables: list[Any] = [module.get_submodule(path) for path in paths.embeddings]
 
     raw = ModelWeights(
@@ -156,14 +159,13 @@ def folded(model: ThinModel) -> ThinModel:
         if ends.b_U is not None:
             head.bias.copy_(ends.b_U)
         module.set_submodule(paths.unembed, head)
-        _untie(module)
-        _neutralise(norm, paths.norm_offset)
+        _note_head(module, has_bias=ends.b_U is not None)
         for block in blocks:
             stored = paths.weights(block, info)
             in_double = {item.name: _double(getattr(stored, item.name)) for item in fields(stored)}
             _store(stored, fold_block(BlockWeights(**in_double), centred=centred), info.name)  # pyright: ignore[reportArgumentType]
-            for path in (paths.ln1, paths.ln2):
-                _neutralise(block.get_submodule(path), paths.norm_offset)
+        for each in norms:
+            _neutralise(each, paths.norm_offset)
     return ThinModel(module, info, paths)
 
 
@@ -213,9 +215,9 @@ def _neutralise(norm: Any, offset: float) -> None:
         norm.bias.zero_()
 
 
-def _untie(module: Any) -> None:
-    """Note in the module's configuration that the unembedding is no longer the embedding."""
+def _note_head(module: Any, has_bias: bool) -> None:
+    """Note in the module's configuration that the unembedding is no longer the embedding, and whether it has a bias."""
     if isinstance(module, GPT):
-        module.config = replace(module.config, tied=False)
+        module.config = replace(module.config, tied=False, head_bias=has_bias)
     elif hasattr(module.config, "tie_word_embeddings"):
         module.config.tie_word_embeddings = False

@@ -8,6 +8,8 @@ transformers (4 seconds) is needed. Every part is called as a module, so forward
     x = x + attn(ln_1(x));  x = x + mlp(ln_2(x))        for every block
     logits = lm_head(ln_f(x))
 
+Two things that GPT-2 has not are known too: a bias of the unembedding, and DynamicTanh in the place of ``ln_2``.
+
 Shapes: B batch, S positions, D d_model, H heads, V vocabulary.
 Source: GPT-2 (Radford et al. 2019), https://github.com/openai/gpt-2; names as in Hugging Face transformers.
 """
@@ -38,9 +40,10 @@ class GPTConfig:
         d_model: width D of the residual stream.
         d_mlp: width of the MLP; 0 means 4 * d_model.
         activation: ``gelu_new`` (GPT-2's tanh form) or ``gelu`` (the exact one).
-        norm: ``layer`` is LayerNorm with weight and bias.
+        norm: ``layer`` is LayerNorm with weight and bias; ``dynamic_tanh`` has :class:`DynamicTanh` before the MLPs.
         norm_eps: added to the variance in the norms.
         tied: the unembedding is the token embedding.
+        head_bias: the unembedding has a bias.
     """
 
     vocab_size: int
@@ -50,9 +53,10 @@ class GPTConfig:
     d_model: int
     d_mlp: int = 0
     activation: Activation = "gelu_new"
-    norm: Literal["layer"] = "layer"
+    norm: Literal["layer", "dynamic_tanh"] = "layer"
     norm_eps: float = 1e-5
     tied: bool = True
+    head_bias: bool = False
 
     def __post_init__(self) -> None:
         sizes = (self.vocab_size, self.n_ctx, self.n_layer, self.n_head, self.d_model)
@@ -62,8 +66,8 @@ class GPTConfig:
             raise ValueError(f"d_model {self.d_model} is not a multiple of n_head {self.n_head}")
         if self.activation not in ("gelu_new", "gelu"):
             raise ValueError(f"activation {self.activation!r} is unknown: use 'gelu_new' or 'gelu'")
-        if self.norm != "layer":
-            raise ValueError(f"norm {self.norm!r} is unknown: use 'layer'")
+        if self.norm not in ("layer", "dynamic_tanh"):
+            raise ValueError(f"norm {self.norm!r} is unknown: use 'layer' or 'dynamic_tanh'")
 
     @property
     def mlp_width(self) -> int:
@@ -74,9 +78,9 @@ class GPTConfig:
     def n_parameters(self) -> int:
         """Number of weights; a tied unembedding counts once."""
         d, m = self.d_model, self.mlp_width
-        block = 4 * d + (d + 1) * 3 * d + (d + 1) * d + (d + 1) * m + (m + 1) * d
+        block = 4 * d + (self.norm == "dynamic_tanh") + (d + 1) * 3 * d + (d + 1) * d + (d + 1) * m + (m + 1) * d
         embeddings = (self.vocab_size * (1 if self.tied else 2) + self.n_ctx) * d
-        return embeddings + self.n_layer * block + 2 * d
+        return embeddings + self.n_layer * block + 2 * d + self.vocab_size * self.head_bias
 
 
 class Conv1D(nn.Module):
@@ -146,11 +150,30 @@ class MLP(nn.Module):
         return self.c_proj(self.act(self.c_fc(x_BSD)))
 
 
+class DynamicTanh(nn.Module):
+    """weight ⊙ tanh(alpha · x) + bias, with one number alpha: a norm that is no norm.
+
+    Source: Zhu et al. 2025, arXiv:2503.10622; here before MLPs only, as in the toy models of gpt-circuits.
+    """
+
+    def __init__(self, d_model: int):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.full((1,), 0.5))
+        self.weight = nn.Parameter(torch.ones(d_model))
+        self.bias = nn.Parameter(torch.zeros(d_model))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """[..., D] to [..., D]."""
+        return self.weight * torch.tanh(self.alpha * x) + self.bias
+
+
 class Unembedding(nn.Linear):
-    """The final linear layer, without a bias; ``GPT`` sets its weight [V, D]."""
+    """The final linear layer; ``GPT`` sets its weight [V, D]."""
 
     def __init__(self, config: GPTConfig):
-        super().__init__(config.d_model, config.vocab_size, bias=False)
+        super().__init__(config.d_model, config.vocab_size, bias=config.head_bias)
+        if config.head_bias:
+            nn.init.zeros_(self.bias)
 
     def reset_parameters(self) -> None:
         """Draws nothing."""
@@ -163,7 +186,8 @@ class Block(nn.Module):
         super().__init__()
         self.ln_1 = nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.attn = Attention(config)
-        self.ln_2 = nn.LayerNorm(config.d_model, eps=config.norm_eps)
+        dynamic = config.norm == "dynamic_tanh"
+        self.ln_2 = DynamicTanh(config.d_model) if dynamic else nn.LayerNorm(config.d_model, eps=config.norm_eps)
         self.mlp = MLP(config)
 
     def forward(self, x_BSD: torch.Tensor) -> torch.Tensor:

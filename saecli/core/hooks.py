@@ -21,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saecli.core.gpt import GPT, Attention
+from saecli.core.errors import UsageError
+from saecli.core.gpt import GPT, Attention, DynamicTanh
 from saecli.core.model import Aux, Block, Edit, HookedModel, ModelInfo, ModelRun
 from saecli.core.paths import GPT2, ModulePaths
 from saecli.core.site import Site
@@ -288,12 +289,17 @@ def norm_scale(norm: nn.Module, x: Tensor) -> Tensor:
     """What a norm divides by: ``sqrt(var(x) + eps)`` for LayerNorm, ``sqrt(mean(x²) + eps)`` for RMSNorm.
 
     Args:
-        norm: The norm module; any module but ``nn.LayerNorm`` is taken for an RMSNorm.
+        norm: The norm module; any module but ``nn.LayerNorm`` and DynamicTanh is taken for an RMSNorm.
         x: What it is given, [..., d].
 
     Returns:
         [..., 1].
+
+    Raises:
+        UsageError: DynamicTanh, which divides by nothing.
     """
+    if isinstance(norm, DynamicTanh):
+        raise UsageError("DynamicTanh has no scale: it is no norm.", "Leave the norms' scales out.")
     if isinstance(norm, nn.LayerNorm):
         return (x.var(-1, unbiased=False, keepdim=True) + norm.eps).sqrt()
     eps: Any = norm.eps if hasattr(norm, "eps") else norm.variance_epsilon

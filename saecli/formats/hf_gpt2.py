@@ -1,7 +1,9 @@
 """Hugging Face's GPT-2 folder: ``config.json`` and ``model.safetensors``, read and written without transformers.
 
 ``transformers.GPT2LMHeadModel.from_pretrained`` reads what ``save_gpt`` writes, with equal logits. What only this
-project knows about a model (its vocabulary, for one) stands under the key ``saecli`` of ``config.json``.
+project knows about a model (its vocabulary, for one) stands under the key ``saecli`` of ``config.json``. A model that
+GPT-2's classes would compute wrongly (it has a bias of the unembedding, or DynamicTanh) is written with
+the ``model_type`` ``saecli-gpt``, so that they refuse it.
 
 Source: https://huggingface.co/docs/transformers/model_doc/gpt2, https://github.com/huggingface/safetensors.
 """
@@ -14,19 +16,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 
 from saecli.core.atomic import write_bytes, write_text
 from saecli.core.errors import InputError
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.formats.documents import read_document
+from saecli.formats.gpt_assembly import HEAD, assemble, one
+from saecli.formats.weights import SAFETENSORS, open_weights
 
 CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
+WEIGHTS = SAFETENSORS
 SCHEMA = "saecli-gpt/1"
+MODEL_TYPES = ("gpt2", "saecli-gpt")
 _ACTIVATIONS = {"gelu_new": "gelu_new", "gelu_pytorch_tanh": "gelu_new", "gelu": "gelu"}
-_HEAD, _EMBEDDING, _PREFIX = "lm_head.weight", "transformer.wte.weight", "transformer."
+_PREFIX = "transformer."
 _MASK_BUFFERS = (".attn.bias", ".attn.masked_bias")
 _WHAT = "a model's configuration"
 
@@ -51,10 +55,10 @@ def save_gpt(
     folder.mkdir(parents=True, exist_ok=True)
     state = dict(model.state_dict())
     if model.config.tied:
-        del state[_HEAD]
+        del state[HEAD]
     tensors = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in state.items()}
     document = _hf_config(model.config, dtype) | {
-        "saecli": {"schema": SCHEMA, "vocabulary": vocabulary, **(extras or {})}
+        "saecli": {"schema": SCHEMA, "vocabulary": vocabulary, **_additions(model.config), **(extras or {})}
     }
     write_bytes(folder / WEIGHTS, serialise(tensors, metadata={"format": "pt"}))
     write_text(folder / CONFIG, json.dumps(document, indent=2) + "\n")
@@ -63,38 +67,39 @@ def save_gpt(
 def load_gpt(folder: Path, dtype: torch.dtype = torch.float32) -> GPT:
     """Reads a GPT-2 folder of this project or of transformers.
 
-    Names, shapes and the file's size are checked against ``config.json`` before any weight is read.
+    Names, shapes and the file's size are checked against ``config.json`` before any weight is read. The weights may be
+    sharded; an old ``pytorch_model.bin`` is read without running it.
 
     Args:
-        folder: holds ``config.json`` and ``model.safetensors``.
+        folder: holds ``config.json`` and weights.
         dtype: number type of the model's weights in memory.
 
     Raises:
         InputError: a file is missing, damaged, or describes a model that is not GPT-2's arithmetic.
     """
     config = read_config(folder)
-    path = folder / WEIGHTS
-    if not path.is_file():
-        raise InputError(f"{folder} has no {WEIGHTS}.", "Sharded and pickled weights are not read.")
-    try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-            model, stored = _checked_skeleton(config, shapes, path)
-            weights = {name: file.get_tensor(key).to(dtype) for name, key in stored.items()}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged: {error}.", "Fetch or write it again.") from error
+    weights = open_weights(folder)
+    keys = {_canonical(key): key for key in weights.shapes}
+    ignored = {key for key in weights.shapes if key.endswith(_MASK_BUFFERS)}
     if config.tied:
-        weights[_HEAD] = weights[_EMBEDDING]
-    model.load_state_dict(weights, assign=True)
-    if config.tied:
-        model.lm_head.weight = model.transformer.wte.weight
-    return model.eval()
+        ignored.add(HEAD)
+    count = sum(math.prod(shape) for key, shape in weights.shapes.items() if key not in ignored)
+    if count != config.n_parameters:
+        raise InputError(f"{weights.path} holds {count} weights, {CONFIG} describes {config.n_parameters}.")
+    return assemble(
+        config,
+        lambda name, shape: one(keys.get(name, name), shape),
+        weights,
+        dtype,
+        ignored=ignored,
+        said_by=CONFIG,
+    )
 
 
 def read_config(folder: Path) -> GPTConfig:
     """The model's shape from ``config.json``; raises InputError as ``load_gpt`` does."""
     document = read_document(folder / CONFIG, _WHAT)
-    if document.get("model_type") != "gpt2":
+    if document.get("model_type") not in MODEL_TYPES:
         raise InputError(f"{folder / CONFIG} is of model_type {document.get('model_type')!r}, expected 'gpt2'.")
     unsupported = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
     for key, value in unsupported.items():
@@ -115,6 +120,7 @@ def read_config(folder: Path) -> GPTConfig:
             activation=_ACTIVATIONS[activation],  # pyright: ignore[reportArgumentType]
             norm_eps=float(document.get("layer_norm_epsilon", 1e-5)),
             tied=bool(document.get("tie_word_embeddings", True)),
+            **_read_additions(document),
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"{folder / CONFIG} describes no possible model: {error}.") from error
@@ -136,40 +142,32 @@ def read_extras(folder: Path) -> dict[str, Any]:
     return extras
 
 
-def _checked_skeleton(config: GPTConfig, shapes: dict[str, tuple[int, ...]], path: Path) -> tuple[GPT, dict[str, str]]:
-    """A model with arbitrary weights, and for each of its parameters the file's key.
+def _additions(config: GPTConfig) -> dict[str, Any]:
+    """What of a model's shape GPT-2's own configuration has no word for."""
+    additions = {"norm": config.norm, "head_bias": config.head_bias}
+    return additions if _is_beyond_gpt2(config) else {}
 
-    Raises:
-        InputError: the file does not hold this model; nothing larger than the file has been allocated then.
-    """
-    keys = {_canonical(key): key for key in shapes if not key.endswith(_MASK_BUFFERS)}
-    if config.tied:
-        keys.pop(_HEAD, None)
-    count = sum(math.prod(shapes[key]) for key in keys.values())
-    if count != config.n_parameters:
-        raise InputError(f"{path} holds {count} weights, {CONFIG} describes {config.n_parameters}.")
-    model = GPT(config, initialise=False)
-    expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    for name in sorted(expected.keys() | keys.keys()):
-        if name not in keys:
-            raise InputError(f"{path} has no tensor {name}.")
-        if name not in expected:
-            raise InputError(f"{path} has a tensor {name}, which GPT-2 has not.")
-        if shapes[keys[name]] != expected[name]:
-            found = list(shapes[keys[name]])
-            raise InputError(f"{path} has {name} of shape {found}, {CONFIG} says {list(expected[name])}.")
-    return model, keys
+
+def _read_additions(document: dict[str, Any]) -> dict[str, Any]:
+    note = document.get("saecli")
+    if document.get("model_type") == "gpt2" or not isinstance(note, dict):
+        return {}
+    return {"norm": str(note.get("norm", "layer")), "head_bias": bool(note.get("head_bias", False))}
+
+
+def _is_beyond_gpt2(config: GPTConfig) -> bool:
+    return config.norm != "layer" or config.head_bias
 
 
 def _canonical(key: str) -> str:
     """A key as ``GPT2LMHeadModel`` has it; files of the bare ``GPT2Model`` lack the prefix."""
-    return key if key == _HEAD or key.startswith(_PREFIX) else _PREFIX + key
+    return key if key.startswith("lm_head.") or key.startswith(_PREFIX) else _PREFIX + key
 
 
 def _hf_config(config: GPTConfig, dtype: torch.dtype) -> dict[str, Any]:
     return {
-        "architectures": ["GPT2LMHeadModel"],
-        "model_type": "gpt2",
+        "architectures": ["SaecliGPT" if _is_beyond_gpt2(config) else "GPT2LMHeadModel"],
+        "model_type": MODEL_TYPES[_is_beyond_gpt2(config)],
         "vocab_size": config.vocab_size,
         "n_positions": config.n_ctx,
         "n_layer": config.n_layer,

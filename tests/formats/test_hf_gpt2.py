@@ -116,7 +116,7 @@ def test_notes_of_another_version_are_refused(tmp_path: Path, note: object):
 def test_cut_weights_are_refused(tmp_path: Path, keep: int):
     save_gpt(random_gpt(), tmp_path)
     (tmp_path / WEIGHTS).write_bytes((tmp_path / WEIGHTS).read_bytes()[:keep])
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(InputError, match=r"model\.safetensors (is|has|claims) .*(damaged|header|bytes)"):
         load_gpt(tmp_path)
 
 

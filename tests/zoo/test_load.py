@@ -71,7 +71,7 @@ def test_an_unknown_name_is_a_usage_error_with_the_nearest_name(given, message):
         ('{"model_type": "bert"}', "type 'bert'"),
         ("[]", "no JSON object|not a JSON object"),
         ("{", "not JSON"),
-        (json.dumps({"model_type": "gpt_neox"}), "cannot be read as GPTNeoXForCausalLM"),
+        (json.dumps({"model_type": "gpt_neox"}), r"has no model\.safetensors"),
     ],
 )
 def test_a_folder_without_a_readable_model_is_bad_input(tmp_path, config, message):

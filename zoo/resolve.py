@@ -1,0 +1,90 @@
+"""From what a user calls a model or a suite to the files: a name of the zoo, ``hf:org/name``, or a path.
+
+A name of the zoo comes before a path that is written like it. Nothing is fetched: what is not here yet is an error that
+says how to get it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from saecli.core.errors import InputError, UsageError, did_you_mean
+from saecli.core.lock import locate
+from saecli.core.resources import resource
+from zoo.family import Family, ModelEntry, ReleaseEntry
+from zoo.index import ASSET, Kind, find_model, find_release, names
+
+REMOTE: Final = ("hf:", "https:")
+"""What a source on a network begins with."""
+
+
+class Model(NamedTuple):
+    """A model that is here.
+
+    Attributes:
+        path: Its folder or file.
+        family, entry: What the zoo knows of it, None for files of the user.
+    """
+
+    path: Path
+    family: Family | None = None
+    entry: ModelEntry | None = None
+
+
+class Dictionaries(NamedTuple):
+    """A suite, or other dictionaries, that are here; fields as of :class:`Model`."""
+
+    path: Path
+    family: Family | None = None
+    entry: ReleaseEntry | None = None
+
+
+def resolve_model(name_or_path: str) -> Model:
+    """The files of a model.
+
+    Raises:
+        UsageError: Neither a name nor a path.
+        InputError: Not downloaded yet.
+    """
+    if found := find_model(name_or_path):
+        family, entry = found
+        if entry.source.startswith(ASSET):
+            return Model(resource("assets", entry.source.removeprefix(ASSET), "model"), family, entry)
+        return Model(_downloaded(name_or_path), family, entry)
+    return Model(_elsewhere(name_or_path, "models"))
+
+
+def resolve_dictionaries(name_or_path: str) -> Dictionaries:
+    """The files of a suite or of other dictionaries.
+
+    Raises:
+        UsageError: Neither a name nor a path.
+        InputError: Not downloaded yet.
+    """
+    if found := find_release(name_or_path):
+        family, entry = found
+        if entry.source.startswith(ASSET):
+            return Dictionaries(resource("assets", entry.source.removeprefix(ASSET), "suite"), family, entry)
+        return Dictionaries(_downloaded(name_or_path), family, entry)
+    return Dictionaries(_elsewhere(name_or_path, "suites"))
+
+
+def _downloaded(name: str) -> Path:
+    path = locate(name)
+    if path is None:
+        here = f" (the folder is ./{name})" if Path(name).exists() else ""
+        raise InputError(f"{name} is not downloaded yet{here}.", f"Get it: saecli download {name}")
+    return path
+
+
+def _elsewhere(name_or_path: str, kind: Kind) -> Path:
+    if name_or_path.startswith(REMOTE):
+        return _downloaded(name_or_path)
+    if (path := Path(name_or_path)).exists():
+        return path
+    if (path := locate(name_or_path)) is not None:
+        return path
+    what = {"models": "a model of the zoo", "suites": "a suite of the zoo"}.get(kind, kind)
+    hint = did_you_mean(name_or_path, names(kind)) or f"`saecli zoo list {kind}` shows the zoo's."
+    raise UsageError(f"{name_or_path!r} is neither {what} nor a folder or file.", hint)
