@@ -71,6 +71,10 @@ class ShardWriter:
                 lengths_P[piece] = ends_P[piece] - here
                 begins_P[piece] = False
 
+    def tokens(self, split: Split) -> int:
+        """Tokens written so far."""
+        return sum(file.tokens for file in [*self._done[split], *filter(None, [self._open.get(split)])])
+
     def finish(self, **facts: Any) -> dict[str, Any]:
         """Closes the shards and writes ``shards.json``, last of all.
 

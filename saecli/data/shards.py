@@ -33,6 +33,9 @@ MAJOR: Final = 1
 DOCUMENTS: Final = "documents"
 """Folder of the offsets of documents."""
 
+TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer_config.json")
+"""Files of a vocabulary that has no name that everyone knows; they lie beside the shards."""
+
 Split = Literal["train", "val"]
 SPLITS: Final[tuple[Split, ...]] = ("train", "val")
 
