@@ -93,6 +93,8 @@ class DataEntry:
         description: One line for lists.
         tokenizer: Vocabulary that its shards are in by default.
         column: Column of the text or tokens in tabular files.
+        documents: What a document of a text file is: the ``file``, its ``lines``, or what stands between two of a text
+            given here.
         separator: What is written after every document: ``newline``, ``eos`` or nothing.
         include: Names (glob patterns) of the files that are needed; empty takes all.
     """
@@ -101,6 +103,7 @@ class DataEntry:
     description: str
     tokenizer: str
     column: str = "text"
+    documents: str = "file"
     separator: str = ""
     include: tuple[str, ...] = ()
 

@@ -46,6 +46,7 @@ COMMANDS: dict[str, Lazy] = {
         },
     ),
     "download": Lazy("Fetch models, dictionaries and data sets, or list what there is.", "saecli.cli.download"),
+    "convert": Lazy("Turn text into token shards.", "saecli.cli.convert"),
     "schema": Lazy("Print the JSON schema of what a command prints with --json.", "saecli.cli.schema"),
 }
 """The commands that work. A module holds `DOOR` (a `saecli.cli.door.Door`) or `click_command(name)`."""

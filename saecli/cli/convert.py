@@ -1,0 +1,15 @@
+"""``saecli convert``."""
+
+from saecli.cli.door import Door
+
+DOOR = Door(
+    config="saecli.convert.config:ConvertConfig",
+    engine="saecli.convert.engine:run",
+    result="saecli.convert.result:ConvertResult",
+    summary="Turn text into token shards.",
+    examples=[
+        ("saecli convert input.txt my-shards --to shards", "one text, the last tenth held out"),
+        ("saecli convert stories.jsonl my-shards --to shards --column story --tokenizer gpt2 --separator eos", ""),
+    ],
+    keeps_run=False,
+)

@@ -1,0 +1,1 @@
+"""``saecli convert``: text into token shards, dictionaries into other formats."""
