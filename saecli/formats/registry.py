@@ -26,7 +26,16 @@ from saecli.core.suite import Suite, SuiteInfo
 
 FORMATS: Final[dict[str, str]] = {
     "saecli": "saecli.formats.suite",
+    "gpt-circuits": "saecli.formats.gpt_circuits",
+    "openmoss": "saecli.formats.openmoss",
+    "scae": "saecli.formats.scae",
     "saelens": "saecli.formats.saelens",
+    "dictionary_learning": "saecli.formats.dictionary_learning",
+    "gemma_scope": "saecli.formats.gemma_scope",
+    "gemma_scope_2": "saecli.formats.gemma_scope_2",
+    "sparsify": "saecli.formats.sparsify",
+    "openai": "saecli.formats.openai",
+    "circuit_tracer": "saecli.formats.circuit_tracer",
 }
 """Format → module, in the order in which they are asked: a format with a file of its own name before those without."""
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -35,16 +36,14 @@ def own_tensors(arch: str, width: int, seed: int, *, tied: bool = False, d: int 
     return tensors if tied else tensors | {"W_enc": rand(d, width, seed=seed)}
 
 
-def write(
-    folder: Path, variant: str, widths, *, d: int = D, keys=None, model_layers: int | None = LAYERS, **more
-) -> Path:
+def write(folder: Path, variant: str, widths, *, d: int = D, keys=None, model_layers=LAYERS, **more) -> Path:
     """A folder whose dictionaries share nothing."""
     folder.mkdir(exist_ok=True)
     arch = "topk" if variant.startswith("jsae") else variant.removesuffix("_v2")
     document = {"n_features": list(widths), "sae_variant": variant, **{k: list(v) for k, v in DEFAULT[arch].items()}}
     document |= {"sae_keys": list(keys)} if keys else {}
     (folder / "sae.json").write_text(json.dumps(document | more))
-    if model_layers is not None:
+    if model_layers:
         shape = {"block_size": 16, "vocab_size": 9, "n_layer": model_layers, "n_head": 2, "n_embd": d}
         (folder / "model.json").write_text(json.dumps(shape))
     for index, width in enumerate(widths):
@@ -54,13 +53,11 @@ def write(
     return folder
 
 
-def write_staircase(
-    folder: Path, variant: str = "topk_staircase", widths=(4, 8, 12), *, file="sae.shared.0", keys=None
-):
+def write_staircase(folder: Path, variant="topk_staircase", widths=(4, 8, 12), *, file="sae.shared.0"):
     """A staircase: one pair of matrices, biases of each layer's own."""
     folder.mkdir(exist_ok=True)
     document = {"n_features": list(widths), "sae_variant": variant, "top_k": [2] * len(widths)}
-    (folder / "sae.json").write_text(json.dumps(document | ({"sae_keys": keys} if keys else {})))
+    (folder / "sae.json").write_text(json.dumps(document))
     shared = {"W_enc": rand(D, max(widths)), "W_dec": rand(max(widths), D)}
     if variant == "jumprelu_staircase":
         shared |= {"log_threshold": rand(max(widths)), "b_enc": torch.ones(max(widths)), "b_dec": torch.ones(D)}
@@ -124,7 +121,7 @@ def test_every_variant_computes_what_its_own_class_computes(tmp_path, variant, w
 @settings(max_examples=15, deadline=None)
 def test_jumprelu_of_any_size(tmp_path_factory, d, width, seed):
     folder = tmp_path_factory.mktemp("any")
-    write(folder, "jumprelu", (width,), d=d, model_layers=None)
+    write(folder, "jumprelu", (width,), d=d, model_layers=0)
     tensors = own_tensors("jumprelu", width, seed, d=d)
     save_file(tensors, folder / "sae.0.safetensors")
     x = rand(6, d, seed=seed + 1)
@@ -189,7 +186,8 @@ def test_pairs_share_layer_by_layer(tmp_path):
     ],
 )
 def test_hook_points(tmp_path, variant, count, keys, sites):
-    write(tmp_path, variant, [5] * count, keys=keys, **({"top_k": [2] * 4} if "jsae" in variant else {}))
+    more: dict[str, Any] = {"top_k": [2] * 4} if "jsae" in variant else {}
+    write(tmp_path, variant, [5] * count, keys=keys, **more)
     assert [str(item.config.reads) for item in open_dictionaries(tmp_path).items] == sites
 
 
