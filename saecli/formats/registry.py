@@ -26,7 +26,7 @@ from saecli.core.suite import Suite, SuiteInfo
 
 FORMATS: Final[dict[str, str]] = {
     "saecli": "saecli.formats.suite",
-    "gpt-circuits": "saecli.formats.gpt_circuits",
+    "gpt_circuits": "saecli.formats.gpt_circuits",
     "openmoss": "saecli.formats.openmoss",
     "scae": "saecli.formats.scae",
     "saelens": "saecli.formats.saelens",
