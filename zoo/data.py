@@ -43,7 +43,7 @@ def prepare(entry: DataEntry, files: Sequence[Path], folder: Path, progress: Pro
     Args:
         entry: the data set.
         files: what was fetched of it; none for a generated one.
-        folder: where the shards go (:func:`saecli.data.sets.prepared_folder`); nothing is there yet.
+        folder: where the shards go (``Cache.shards_of``); nothing is there yet.
         progress: told how far it is.
 
     Returns:

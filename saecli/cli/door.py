@@ -267,15 +267,12 @@ def known_inputs(config: CommandConfig) -> dict[str, Input]:
     from saecli.core.inputs import hash_input
 
     found = {}
-    for item in config_fields(type(config)):
-        value = getattr(config, item.name)
-        if not item.option.input or not value:
-            continue
-        values = value if item.many else (value,)
+    many = {item.name for item in config_fields(type(config)) if item.many}
+    for name, values in config.input_values().items():
         for index, one in enumerate(values):
             path = input_path(one)
             if path is not None:
-                found[f"{item.name}[{index}]" if item.many else item.name] = hash_input(path)
+                found[f"{name}[{index}]" if name in many else name] = hash_input(path)
     return found
 
 

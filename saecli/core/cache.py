@@ -2,9 +2,11 @@
 
     HF_HUB_CACHE/models--org--name/snapshots/COMMIT/…     the hub's layout, shared with every program that knows it
     ~/.cache/saecli/files/SHA256-OF-SOURCE/…               files of other servers, members of archives
+    ~/.cache/saecli/data/NAME/…                            data sets of the zoo as token shards
     ~/.cache/saecli/lock.json                              what was downloaded from where (see saecli.core.lock)
 
-`--cache-dir DIR`, or SAECLI_CACHE for every command, puts all of it into DIR: DIR/hub, DIR/files, DIR/lock.json.
+`--cache-dir DIR`, or SAECLI_CACHE for every command, puts all of it into DIR: DIR/hub, DIR/files, DIR/data,
+DIR/lock.json.
 """
 
 from __future__ import annotations
@@ -40,6 +42,10 @@ class Cache:
             return cls(root / "hub", root / "files", root / "lock.json")
         own = _xdg() / "saecli"
         return cls(_hub(), own / "files", own / "lock.json")
+
+    def shards_of(self, name: str) -> Path:
+        """The folder of the token shards of a data set of the zoo."""
+        return self.files.parent / "data" / name
 
     def repository(self, repo: str) -> Path:
         """The folder of a repository such as `models/org/name` or `datasets/org/name`."""

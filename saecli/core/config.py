@@ -148,6 +148,11 @@ class CommandConfig:
     def validate(self) -> None:
         """Checks that involve several fields; raises `UsageError`."""
 
+    def input_values(self) -> dict[str, tuple[str, ...]]:
+        """Returns what is hashed for the manifest and the fingerprint, by field: the values of fields with `input`."""
+        given = {item.name: getattr(self, item.name) for item in config_fields(type(self)) if item.option.input}
+        return {name: value if isinstance(value, tuple) else (value,) for name, value in given.items() if value}
+
     def values(self) -> dict[str, Any]:
         """Returns every field as plain JSON values, in declaration order."""
         return {item.name: plain(getattr(self, item.name)) for item in config_fields(type(self))}

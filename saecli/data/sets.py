@@ -22,11 +22,6 @@ _DEFAULT_CONTEXT: Final = 128
 _CUTS: Final[dict[str, Cut]] = {"othello": "starts", "chess": "starts"}
 
 
-def prepared_folder(name: str, cache: Cache | None = None) -> Path:
-    """Where the shards of a data set of the zoo lie, or will."""
-    return (cache or Cache.at()).files.parent / "data" / name
-
-
 def locate_data(spec: str, cache: Cache | None = None) -> Path:
     """The folder of shards that ``data:NAME`` or a path means.
 
@@ -35,7 +30,7 @@ def locate_data(spec: str, cache: Cache | None = None) -> Path:
         UsageError: there is no such folder.
     """
     if spec.startswith(PREFIX):
-        folder = prepared_folder(spec.removeprefix(PREFIX), cache)
+        folder = (cache or Cache.at()).shards_of(spec.removeprefix(PREFIX))
         if not is_shards(folder):
             raise InputError(f"The data set {spec} is not on this machine.", f"Fetch it: saecli download {spec}.")
         return folder

@@ -6,7 +6,8 @@ the same number of threads.
 
 The loss is -sum_v q(v) log p(v), averaged over positions. With ``targets="sampled"``, q is the token that followed;
 with ``"expected"`` it is the generator's own distribution of that token, where the source knows it. Both have the same
-mean over the data, so the same gradient on average and the same minimum; the second has no sampling noise.
+mean over the data, so the same gradient on average and the same minimum; the second has no sampling noise. ``"auto"``
+takes the distribution where it is known.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from saecli.core.atomic import write_text, writing
 from saecli.core.errors import InputError
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.core.progress import Progress, silent
-from saecli.data.games import OthelloSource
+from saecli.data.sets import open_source
 from saecli.data.source import Batch, TokenSource
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.muon import Muon
@@ -56,8 +57,14 @@ class LMResult:
 
 
 def make_source(config: TrainLMConfig) -> TokenSource:
-    """The data that a configuration names."""
-    return OthelloSource(config.batch_size, config.seed, config.held_out)
+    """The data that a configuration names; raises as :func:`saecli.data.sets.open_source` does."""
+    return open_source(
+        config.data,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        held_out=config.held_out,
+        n_ctx=config.n_ctx,
+    )
 
 
 def train_lm(
@@ -106,7 +113,7 @@ def next_token_loss(logits_BSV: Tensor, batch: Batch, targets: str) -> Tensor:
     """
     here_BS = batch.next_BS >= 0
     logp_BSV = logits_BSV.float().log_softmax(-1)
-    if targets == "sampled":
+    if targets == "sampled" or (targets == "auto" and batch.expected_BSV is None):
         logp_BS = logp_BSV.gather(-1, batch.next_BS.clamp_min(0)[..., None])[..., 0]
         return -(logp_BS * here_BS).sum() / here_BS.sum()
     if batch.expected_BSV is None:
@@ -246,8 +253,18 @@ class _Training:
 
 def _recipe(config: TrainLMConfig) -> dict[str, Any]:
     """What must not differ between a checkpoint and the run that continues it."""
-    names = ("data", "batch_size", "targets", "n_layer", "n_head", "d_model", "steps", "optimizer", "lr", "muon_lr")
-    names += ("warmup", "weight_decay", "grad_clip", "precision", "log_every", "eval_every", "held_out", "seed")
+    names = ("data", "n_ctx", "batch_size", "targets", "n_layer", "n_head", "d_model", "steps", "optimizer", "lr")
+    names += (
+        "muon_lr",
+        "warmup",
+        "weight_decay",
+        "grad_clip",
+        "precision",
+        "log_every",
+        "eval_every",
+        "held_out",
+        "seed",
+    )
     return {name: getattr(config, name) for name in names}
 
 

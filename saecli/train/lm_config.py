@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
+from saecli.core.cache import Cache
 from saecli.core.config import ResumeMixin, SharedConfig, option
 from saecli.core.errors import UsageError
 
@@ -15,12 +17,24 @@ class TrainLMConfig(ResumeMixin, SharedConfig):
 
     command: ClassVar[str] = "train lm"
 
-    data: str = option("othello", help="What to train on.", choices=("othello",), panel="Data")
+    data: str = option(
+        "othello",
+        help="What to train on: othello (endless random games), data:NAME, or a folder of token shards.",
+        metavar="NAME|FOLDER",
+        complete="dirs",
+        panel="Data",
+    )
+    n_ctx: int = option(
+        0,
+        help="Positions per sequence; 0 for the data's own: 59 for Othello, 256 for chess, 128 for text.",
+        minimum=0,
+        panel="Data",
+    )
     batch_size: int = option(64, help="Sequences (games) per step.", minimum=1, panel="Data")
     targets: str = option(
-        "expected",
-        help="Learn from the sampled next token, or from its distribution where the data's generator knows it.",
-        choices=("sampled", "expected"),
+        "auto",
+        help="Learn from the sampled next token, or from its distribution where the data's generator knows it (auto).",
+        choices=("auto", "sampled", "expected"),
         panel="Data",
     )
 
@@ -63,6 +77,14 @@ class TrainLMConfig(ResumeMixin, SharedConfig):
     checkpoint_seconds: float = option(
         120.0, help="Wall-clock seconds between checkpoints.", minimum=0.0, fingerprint=False, panel="Measurement"
     )
+
+    def input_values(self) -> dict[str, tuple[str, ...]]:
+        """The shards, by the list that has the sha256 of each."""
+        if self.data == "othello":
+            return {}
+        name = self.data.removeprefix("data:")
+        folder = Path(self.data) if name == self.data else Cache.at().shards_of(name)
+        return {"data": (str(folder / "shards.json" if (folder / "shards.json").is_file() else folder),)}
 
     def validate(self) -> None:
         """Refuses heads that do not divide the width."""

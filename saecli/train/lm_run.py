@@ -13,6 +13,8 @@ from saecli.core.machine import DTYPES, torch_device
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
+from saecli.data.shard_source import ShardSource
+from saecli.data.shards import TOKENIZER_FILES
 from saecli.formats.hf_gpt2 import load_gpt, save_gpt
 from saecli.train.lm import METRICS, make_source, train_lm
 from saecli.train.lm_config import TrainLMConfig
@@ -32,13 +34,15 @@ class TrainLMResult(Result):
     sequences: int = field_doc("Sequences", "Sequences seen.")
     quality: dict[str, float] = field_doc(
         "Quality",
-        "On held-out data, of the stored weights: ce and kl (to the generator's own distribution) in nats per token, "
-        "top1_legal (share of positions whose top move is legal), legal_mass (probability on legal moves).",
+        "On held-out data, of the stored weights: ce in nats per token. Of random games also kl (to the generator's "
+        "own distribution), top1_legal (share of positions whose top move is legal), legal_mass (probability on legal "
+        "moves); of token shards ce_unigram (of guessing by frequency) and count (predictions measured).",
     )
 
     def summary_lines(self) -> list[str]:
         """Size and quality."""
-        numbers = ", ".join(f"{name} {value:.4f}" for name, value in self.quality.items())
+        measured = {name: value for name, value in self.quality.items() if name != "count"}
+        numbers = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
         return [f"{self.parameters / 1e6:.2f} M parameters after {self.steps} steps: {numbers}"]
 
     def next_command(self) -> str:
@@ -57,9 +61,13 @@ def plan(config: TrainLMConfig) -> list[str]:
 def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
     """Train, round to ``save_dtype``, measure, write."""
     torch_device(config.device)
+    source = make_source(config)
+    shards = source.shards if isinstance(source, ShardSource) else None
+    if shards is not None and shards.note:
+        progress(f"{shards.note}.")
     try:
         with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
-            trained = train_lm(config, run.work, progress, stop)
+            trained = train_lm(config, run.work, progress, stop, source)
             stop.deliver()
     except FloatingPointError as error:
         raise Failure(f"{error}.", "Lower --lr and --muon-lr; the last checkpoint is kept.") from error
@@ -68,11 +76,14 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
         stored = load_gpt(Path(folder)).eval()
         for file in sorted(Path(folder).iterdir()):
             run.write_bytes(f"{MODEL}/{file.name}", file.read_bytes())
+    for name in TOKENIZER_FILES:  # a vocabulary without a name of its own travels with its model
+        if shards is not None and (shards.folder / name).is_file():
+            run.write_bytes(f"{MODEL}/{name}", (shards.folder / name).read_bytes())
     run.write_bytes(METRICS, (run.work / METRICS).read_bytes())
     return TrainLMResult(
         model=MODEL,
         parameters=trained.model.config.n_parameters,
         steps=trained.step,
         sequences=trained.step * config.batch_size,
-        quality=make_source(config).evaluate(stored),
+        quality=source.evaluate(stored),
     )

@@ -16,17 +16,21 @@ from saecli.data.shard_writer import ShardWriter
 from saecli.data.shards import HEADER, fingerprint, is_shards, open_shards
 from saecli.data.windows import Stream
 
-ASCII = {"name": "ascii", "size": 128, "sha256": "", "eos": None}
 
-
-def write(folder: Path, documents: dict[str, list[list[int]]], shard_tokens: int = 1000, size: int = 128) -> Path:
+def write(
+    folder: Path,
+    documents: dict[str, list[list[int]]],
+    shard_tokens: int = 1000,
+    size: int = 128,
+    name: str = "ascii",
+) -> Path:
     """Shards of documents by split."""
     with ShardWriter(folder, size, shard_tokens) as writer:
         for split, some in documents.items():
             lengths = np.array([len(one) for one in some], np.int64)
             tokens = np.array([token for one in some for token in one], np.int64)
             writer.add(split, tokens, lengths, np.ones(len(some), bool))  # type: ignore[arg-type]
-        writer.finish(vocabulary={**ASCII, "size": size})
+        writer.finish(vocabulary={"name": name, "size": size, "sha256": "", "eos": None})
     return folder
 
 
