@@ -36,6 +36,19 @@ def check_shapes(
             raise InputError(f"{path} has {name} of shape {tuple(found[name])}, expected {shape}.")
 
 
+def shape_of(path: Path, found: Mapping[str, Shape], name: str, axes: int = 2) -> Shape:
+    """The shape of a tensor by which the sizes of the others are known.
+
+    Raises:
+        InputError: There is none of that name, or it has other axes.
+    """
+    if name not in found:
+        raise InputError(f"{path} has no tensor {name}.")
+    if len(found[name]) != axes:
+        raise InputError(f"{path} has {name} of shape {tuple(found[name])}, expected {axes} axes.")
+    return found[name]
+
+
 def dictionary_of(config: DictionaryConfig, state: Mapping[str, Tensor], dtype: torch.dtype, where: Path) -> Dictionary:
     """A frozen dictionary with these parameters, not copied where their number type is right already.
 

@@ -4,7 +4,7 @@ Nothing that such a file names is imported or called, and what it claims is comp
 allocated. What is refused is an InputError that names the file and the reason.
 """
 
-from saecli.formats.safe.numpy_files import load_npy, load_npz
+from saecli.formats.safe.numpy_files import load_npy, load_npz, npz_shapes
 from saecli.formats.safe.pickles import Inert
 from saecli.formats.safe.tensor_headers import TensorHeader, load_safetensors, safetensors_header, safetensors_metadata
 from saecli.formats.safe.torch_files import load_torch, read_pickled_values
@@ -16,6 +16,7 @@ __all__ = [
     "load_npz",
     "load_safetensors",
     "load_torch",
+    "npz_shapes",
     "read_pickled_values",
     "safetensors_header",
     "safetensors_metadata",

@@ -61,6 +61,37 @@ def load_npz(path: Path) -> dict[str, Tensor]:
         raise InputError(f"{path} {refusal}.", HINT) from refusal
 
 
+def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays of a ``.npz`` file by name; no number is read.
+
+    Raises:
+        InputError: See :func:`load_npz`.
+    """
+    data = map_file(path)
+    try:
+        return {name.removesuffix(".npy"): _member_shape(path, data, one) for name, one in zip_entries(path).items()}
+    except Refused as refusal:
+        raise InputError(f"{path} {refusal}.", HINT) from refusal
+
+
+def _member_shape(path: Path, data: Any, entry: zipfile.ZipInfo) -> tuple[int, ...]:
+    try:
+        if entry.compress_type == zipfile.ZIP_STORED:
+            start, size = stored_at(data, entry)
+            head = bytes(data[start : start + min(size, _MAX_HEADER)])
+        else:
+            with zipfile.ZipFile(path) as archive, archive.open(entry) as member:
+                head = member.read(_MAX_HEADER)
+        dtype, shape, _, skip = _header(head)
+    except Refused as refusal:
+        raise Refused(f"has the entry {entry.filename[:80]!r}, which {refusal}") from refusal
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
+        raise Refused(f"has a damaged entry {entry.filename[:80]!r}") from error
+    if math.prod(shape) * dtype.itemsize != entry.file_size - skip:
+        raise Refused(f"has the entry {entry.filename[:80]!r}, which claims shape {shape} of {dtype} in too few bytes")
+    return shape
+
+
 def _member(path: Path, data: Any, entry: zipfile.ZipInfo) -> Tensor:
     if not entry.filename.endswith(".npy"):
         raise Refused(f"has the entry {entry.filename[:80]!r}, which is no array")
