@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -42,8 +43,8 @@ def prepare(entry: DataEntry, files: Sequence[Path], folder: Path, progress: Pro
 
     Args:
         entry: the data set.
-        files: what was fetched of it; none for a generated one.
-        folder: where the shards go (``Cache.shards_of``); nothing is there yet.
+        files: what was fetched of it, files that only describe it included; none for a generated one.
+        folder: where the shards go (``Cache.shards_of``). Shards of the same files stay, others are replaced.
         progress: told how far it is.
 
     Returns:
@@ -53,15 +54,31 @@ def prepare(entry: DataEntry, files: Sequence[Path], folder: Path, progress: Pro
         InputError, UsageError: as :func:`saecli.data.pretokenise.make_shards` does.
     """
     from saecli.data.pretokenise import Recipe, make_shards
+    from saecli.data.text import kind
 
+    data = [file for file in files if kind(file)]
+    if _made_of(folder, data):
+        return folder
     with writing_folder(folder) as new:
         if entry.source.startswith(GENERATE):
             _generate(entry, new, progress)
         else:
             separator = entry.separator or "none"
-            recipe = Recipe(entry.column, entry.documents, separator, _split(files))
-            make_shards(files, tokenizer(entry.tokenizer), recipe, new, progress)
+            recipe = Recipe(entry.column, entry.documents, separator, _split(data))
+            make_shards(data, tokenizer(entry.tokenizer), recipe, new, progress)
+        if folder.exists():
+            shutil.rmtree(folder)
     return folder
+
+
+def _made_of(folder: Path, files: Sequence[Path]) -> bool:
+    """Whether a folder holds shards of files of these names and sizes."""
+    from saecli.data.shards import HEADER, read_header
+
+    if not (folder / HEADER).is_file():
+        return False
+    made_of = sorted((source["name"], source["bytes"]) for source in read_header(folder / HEADER)["sources"])
+    return made_of == sorted((file.name, file.stat().st_size) for file in files)
 
 
 def _split(files: Sequence[Path]) -> str:

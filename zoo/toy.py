@@ -115,7 +115,7 @@ FAMILY: Final = Family(
             "gpt2",
             column="story",
             separator="eos",
-            include=("*.parquet",),
+            include=("data/*.parquet",),
         ),
     },
 )

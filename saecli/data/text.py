@@ -60,7 +60,7 @@ def data_files(path: Path) -> list[Path]:
         InputError: it is not there, of no known kind, or a folder with no such file.
     """
     if path.is_dir():
-        inside = sorted(file for file in path.rglob("*") if file.is_file() and file.name not in _NOT_DATA)
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
         known = [
             file for file in inside if kind(file) and not any(p.startswith(".") for p in file.relative_to(path).parts)
         ]
@@ -75,7 +75,9 @@ def data_files(path: Path) -> list[Path]:
 
 
 def kind(path: Path) -> str:
-    """The kind of a file by its name (``.txt``), without ``.gz``; empty if unknown."""
+    """The kind of a file by its name (``.txt``), without ``.gz``; empty if unknown, or if it only describes others."""
+    if path.name in _NOT_DATA:
+        return ""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gz"]:
         return suffixes[-2] if suffixes[-2:-1] and suffixes[-2] in _TEXT else ""
