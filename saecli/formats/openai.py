@@ -47,27 +47,41 @@ _MAX_NAMES: Final = 1 << 20
 
 
 def sniff(path: Path) -> bool:
-    """Whether a file of torch.save names ``pre_bias`` and ``latent_bias``, which no other format has."""
-    if path.suffix not in (".pt", ".pth") or not path.is_file():
-        return False
-    try:
-        with zipfile.ZipFile(path) as archive:
-            name = next(name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl"))
-            with archive.open(name) as member:
-                names = member.read(_MAX_NAMES)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, StopIteration, OSError, EOFError):
-        with path.open("rb") as file:  # the layout before torch 1.6 begins with its pickles
-            names = file.read(_MAX_NAMES)
-    return b"pre_bias" in names and b"latent_bias" in names
+    """Whether it is such a file, or a folder of them: ``pre_bias`` and ``latent_bias`` are in no other format."""
+    return bool(_files(path)[:1])
 
 
 def open(path: Path, hints: Hints) -> Found:
-    """The autoencoder of a file.
+    """The autoencoder of a file, or those of a folder's files by their names.
 
     Raises:
         InputError: Damaged, no plain values, a tensor is missing, unknown or of another shape, an activation function
             that is not read, or its site is not known.
     """
+    if path.is_dir():
+        return Found(NAME, path, tuple(_item(file, file.stem, hints) for file in _files(path)))
+    return Found(NAME, path, (_item(path, "", hints),))
+
+
+def _files(path: Path) -> list[Path]:
+    """The files of this format at a path, in the order of their names, numbers by value."""
+    files = sorted(path.iterdir(), key=lambda file: (len(file.name), file.name)) if path.is_dir() else [path]
+    return [file for file in files if file.suffix in (".pt", ".pth") and file.is_file() and _names_biases(file)]
+
+
+def _names_biases(file: Path) -> bool:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            name = next(name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl"))
+            with archive.open(name) as member:
+                names = member.read(_MAX_NAMES)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, StopIteration, OSError, EOFError):
+        with file.open("rb") as stream:  # the layout before torch 1.6 begins with its pickles
+            names = stream.read(_MAX_NAMES)
+    return b"pre_bias" in names and b"latent_bias" in names
+
+
+def _item(path: Path, name: str, hints: Hints) -> Item:
     values = _values(path)
     tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
     found = {name: tuple(value.shape) for name, value in tensors.items()}
@@ -85,8 +99,8 @@ def open(path: Path, hints: Hints) -> Found:
     architecture, options = _activation(path, values)
     reads = site_of(path, _site(path), hints)
     config = DictionaryConfig(architecture, d, n_latents, reads, reads, d, options)
-    item = Item(
-        name="",
+    return Item(
+        name=name,
         config=config,
         files=(path,),
         load=partial(_load, path, config),
@@ -95,7 +109,6 @@ def open(path: Path, hints: Hints) -> Found:
         context=CONTEXT,
         prepends_bos=False,
     )
-    return Found(NAME, path, (item,))
 
 
 def _values(path: Path) -> dict[str, Any]:
