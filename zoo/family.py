@@ -36,8 +36,8 @@ class ModelEntry:
     """A model that can be asked for by name.
 
     Attributes:
-        source: Where it comes from: ``hf:org/repo[@revision]``, ``https://…``, or ``asset:NAME`` for one that ships
-            with the program.
+        source: Where it comes from: ``hf:org/repo[/path][@revision]``, ``https://…``, ``asset:NAME`` for one that
+            ships with the program, or ``file:PATH`` for one that ships with another package.
         description: One line for lists.
         include: Names (glob patterns) of the files that are needed.
         processing: Weight processing under which its published dictionaries were trained.
@@ -61,7 +61,7 @@ class ReleaseEntry:
 
     Attributes:
         model: Name of the model they belong to.
-        source: ``hf:org/repo[/path][@revision]`` or ``https://….zip``.
+        source: As of :class:`ModelEntry`; a source that ends in ``.zip`` is an archive whose members are fetched.
         description: One line for lists.
         format: Format name (see :mod:`saecli.formats`), empty if it is to be found out.
         pattern: Path of one dictionary below the source, with ``{layer}`` in it, empty if only the hub's list tells.

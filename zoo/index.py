@@ -1,23 +1,27 @@
 """What the zoo holds: its families, and look-up of models, releases of dictionaries and data sets by name.
 
-Families are plain data, so everything here is cheap: no torch, no numpy, no hub.
+Families are plain data, so everything here is cheap: no torch, no numpy, no hub. Families of other packages
+(:mod:`zoo.plugins`) are asked after those that ship with the program.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
+from zoo import plugins
 from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
+from zoo.plugins import Kind, Listed, rows
 
-Kind = Literal["models", "suites", "data"]
 BUILT_IN: Final = ("gpt2", "pythia", "gemma", "chessgpt", "othellogpt", "toy", "other")
 """Modules of this package that hold a ``FAMILY``."""
 
 ASSET: Final = "asset:"
 """Source of what ships with the program: ``zoo/assets/NAME/model`` and ``zoo/assets/NAME/suite``."""
+
+FILE: Final = "file:"
+"""Source of what ships with another package: the path of a folder or file."""
 
 
 @cache
@@ -27,69 +31,58 @@ def built_in() -> dict[str, Family]:
 
 
 def families() -> dict[str, Family]:
-    """Every family by name."""
-    return built_in()
+    """Every family by name; imports every plugin."""
+    return built_in() | plugins.families(built_in())
 
 
 def find_model(name: str) -> tuple[Family, ModelEntry] | None:
     """The model of that name and its family, or None."""
-    return next(((family, family.models[name]) for family in families().values() if name in family.models), None)
+    family = _holding(name, "models")
+    return (family, family.models[name]) if family else None
 
 
 def find_release(name: str) -> tuple[Family, ReleaseEntry] | None:
     """The release of dictionaries of that name and its family, or None."""
-    return next(((family, family.releases[name]) for family in families().values() if name in family.releases), None)
+    family = _holding(name, "suites")
+    return (family, family.releases[name]) if family else None
 
 
 def find_data(name: str) -> tuple[Family, DataEntry] | None:
     """The data set of that name (without ``data:``) and its family, or None."""
-    return next(((family, family.data[name]) for family in families().values() if name in family.data), None)
+    family = _holding(name, "data")
+    return (family, family.data[name]) if family else None
 
 
-class Listed(NamedTuple):
-    """One line of a list of the zoo.
+def _holding(name: str, kind: Kind) -> Family | None:
+    for family in built_in().values():
+        if name in {"models": family.models, "suites": family.releases, "data": family.data}[kind]:
+            return family
+    return plugins.holding(name, kind, built_in())
 
-    Attributes:
-        kind: ``models``, ``suites`` or ``data``.
-        name: What it is asked for by.
-        family: Name of its family.
-        source: Where it comes from.
-        description: One line.
+
+def listing(*, import_plugins: bool = True) -> list[Listed]:
+    """Everything that can be asked for by name, family by family.
+
+    Args:
+        import_plugins: Import plugins that were not seen before; otherwise they are not in the list.
     """
-
-    kind: Kind
-    name: str
-    family: str
-    source: str
-    description: str
-
-
-def listing() -> Iterator[Listed]:
-    """Everything that can be asked for by name, family by family."""
-    for family in families().values():
-        yield from rows(family)
+    more = (
+        plugins.listed(built_in())
+        if import_plugins
+        else [row for table in plugins.remembered().values() for row in table]
+    )
+    return [*(row for family in built_in().values() for row in rows(family)), *more]
 
 
-def rows(family: Family) -> Iterator[Listed]:
-    """Everything of one family that can be asked for by name."""
-    tables: dict[Kind, dict[str, ModelEntry] | dict[str, ReleaseEntry] | dict[str, DataEntry]] = {
-        "models": family.models,
-        "suites": family.releases,
-        "data": family.data,
-    }
-    for kind, table in tables.items():
-        for name, entry in table.items():
-            yield Listed(kind, name, family.name, entry.source, entry.description)
-
-
-def names(kind: Kind) -> dict[str, str]:
-    """Names of a kind with their descriptions."""
-    return {row.name: row.description for row in listing() if row.kind == kind}
+def names(kind: Kind, *, import_plugins: bool = True) -> dict[str, str]:
+    """Names of a kind with their descriptions; see :func:`listing`."""
+    return {row.name: row.description for row in listing(import_plugins=import_plugins) if row.kind == kind}
 
 
 def asset(name: str) -> str | None:
     """The folder below ``zoo/assets`` of an embedded model or suite, or None."""
-    found = find_model(name) or find_release(name)
-    if found is None or not found[1].source.startswith(ASSET):
-        return None
-    return found[1].source.removeprefix(ASSET)
+    for family in built_in().values():
+        entry = family.models.get(name) or family.releases.get(name)
+        if entry is not None and entry.source.startswith(ASSET):
+            return entry.source.removeprefix(ASSET)
+    return None

@@ -13,7 +13,7 @@ from saecli.core.errors import InputError, UsageError, did_you_mean
 from saecli.core.lock import locate
 from saecli.core.resources import resource
 from zoo.family import Family, ModelEntry, ReleaseEntry
-from zoo.index import ASSET, Kind, find_model, find_release, names
+from zoo.index import ASSET, FILE, Kind, find_model, find_release, names
 
 REMOTE: Final = ("hf:", "https:")
 """What a source on a network begins with."""
@@ -49,9 +49,7 @@ def resolve_model(name_or_path: str) -> Model:
     """
     if found := find_model(name_or_path):
         family, entry = found
-        if entry.source.startswith(ASSET):
-            return Model(resource("assets", entry.source.removeprefix(ASSET), "model"), family, entry)
-        return Model(_downloaded(name_or_path), family, entry)
+        return Model(_place(name_or_path, entry, "model"), family, entry)
     return Model(_elsewhere(name_or_path, "models"))
 
 
@@ -64,10 +62,37 @@ def resolve_dictionaries(name_or_path: str) -> Dictionaries:
     """
     if found := find_release(name_or_path):
         family, entry = found
-        if entry.source.startswith(ASSET):
-            return Dictionaries(resource("assets", entry.source.removeprefix(ASSET), "suite"), family, entry)
-        return Dictionaries(_downloaded(name_or_path), family, entry)
+        return Dictionaries(_place(name_or_path, entry, "suite"), family, entry)
     return Dictionaries(_elsewhere(name_or_path, "suites"))
+
+
+def place_of(name: str) -> Path | None:
+    """The files of a model or suite of the zoo, or of a source, if they are here."""
+    try:
+        for find, part in ((find_model, "model"), (find_release, "suite")):
+            if found := find(name):
+                embedded = found[1].source.startswith(ASSET)  # both lie in one folder
+                path = _place(name, found[1], part)
+                return path.parent if embedded else path
+        return locate(name)
+    except InputError:
+        return None
+
+
+def _place(name: str, entry: ModelEntry | ReleaseEntry, part: str) -> Path:
+    """Where an entry's files are.
+
+    Raises:
+        InputError: Not here.
+    """
+    if entry.source.startswith(ASSET):
+        return resource("assets", entry.source.removeprefix(ASSET), part)
+    if entry.source.startswith(FILE):
+        path = Path(entry.source.removeprefix(FILE))
+        if not path.exists():
+            raise InputError(f"{name} should lie at {path}, and does not.", "Install the package it comes with again.")
+        return path
+    return _downloaded(name)
 
 
 def _downloaded(name: str) -> Path:

@@ -29,11 +29,16 @@ START = [
 
 @dataclass(frozen=True)
 class Lazy:
-    """A command in the table: its one line of help, and where it is or which commands are below it."""
+    """A command in the table: its one line of help, and where it is or which commands are below it.
+
+    Attributes:
+        default: Of a group: the command below it that is meant when none is named.
+    """
 
     help: str
     module: str = ""
     below: dict[str, Lazy] | None = None
+    default: str = ""
 
 
 COMMANDS: dict[str, Lazy] = {
@@ -47,6 +52,20 @@ COMMANDS: dict[str, Lazy] = {
     ),
     "download": Lazy("Fetch models, dictionaries and data sets, or list what there is.", "saecli.cli.download"),
     "convert": Lazy("Turn text into token shards.", "saecli.cli.convert"),
+    "zoo": Lazy(
+        "What there is: models, dictionaries and data sets by name, and what a file or folder is.",
+        below={
+            "list": Lazy("Models, suites of dictionaries and data sets that have a name.", "saecli.cli.zoo_list"),
+            "cache": Lazy(
+                "What was downloaded.",
+                below={
+                    "ls": Lazy("List it: revision, size, last use, completeness.", "saecli.cli.zoo_cache_ls"),
+                    "prune": Lazy("Remove names, what is old, unfinished downloads.", "saecli.cli.zoo_cache_prune"),
+                },
+            ),
+        },
+        default="list",
+    ),
     "schema": Lazy("Print the JSON schema of what a command prints with --json.", "saecli.cli.schema"),
 }
 """The commands that work. A module holds `DOOR` (a `saecli.cli.door.Door`) or `click_command(name)`."""
@@ -56,6 +75,7 @@ class LazyGroup(HelpPage, TyperGroup):
     """A group whose commands are imported when called; listing them shows the table."""
 
     table: dict[str, Lazy]
+    default: str
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)
@@ -77,6 +97,8 @@ class LazyGroup(HelpPage, TyperGroup):
 
             sys.stdout.write(script(" ".join(args[1:]), self.table))
             raise typer.Exit
+        if self.default and "--help" not in args and (not args or args[0].startswith("-")):
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
@@ -92,14 +114,16 @@ class LazyGroup(HelpPage, TyperGroup):
 def load(name: str, lazy: Lazy) -> Any:
     """Imports a command of the table."""
     if lazy.below is not None:
-        return group(name, lazy.help, lazy.below)
+        return group(name, lazy.help, lazy.below, lazy.default)
     module = importlib.import_module(lazy.module)
     return module.DOOR.click_command(name) if hasattr(module, "DOOR") else module.click_command(name)
 
 
-def group(name: str, help: str, table: dict[str, Lazy]) -> LazyGroup:
-    """Returns a group of the command tree; called without a command it prints its help."""
-    app = typer.Typer(name=name, cls=_group_class(table), add_completion=False, pretty_exceptions_enable=False)
+def group(name: str, help: str, table: dict[str, Lazy], default: str = "") -> LazyGroup:
+    """Returns a group of the command tree; called without a command it prints its help, or calls its default."""
+    app = typer.Typer(
+        name=name, cls=_group_class(table, default=default), add_completion=False, pretty_exceptions_enable=False
+    )
 
     @app.callback(invoke_without_command=True, help=help)
     def callback(context: typer.Context) -> None:
@@ -130,9 +154,12 @@ def root(table: dict[str, Lazy]) -> LazyGroup:
     return _built(app)
 
 
-def _group_class(table: dict[str, Lazy], examples: Sequence[tuple[str, str]] = ()) -> type[LazyGroup]:
+def _group_class(
+    table: dict[str, Lazy], examples: Sequence[tuple[str, str]] = (), default: str = ""
+) -> type[LazyGroup]:
     listing = [(name, lazy.help) for name, lazy in table.items()]
-    return type("LazyGroup", (LazyGroup,), {"table": table, "listing": listing, "examples": examples})
+    members = {"table": table, "listing": listing, "examples": examples, "default": default}
+    return type("LazyGroup", (LazyGroup,), members)
 
 
 def _built(app: typer.Typer) -> LazyGroup:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saecli.core.errors import SaecliError
-from saecli.core.resources import require_own_zoo, resource, template_names
+from saecli.core.resources import require_own_zoo, template_names
 from saecli.core.site import KINDS
 from saecli.dictionaries import ARCHITECTURES
 
@@ -13,7 +12,8 @@ PATHS = ("files", "dirs")
 
 
 def names(what: str) -> dict[str, str]:
-    """Returns the names of a kind (`models`, `suites`, `data`, `kinds`, `archs`, `templates`), the zoo's described.
+    """Returns the names of a kind, those of the zoo described: `models`, `suites`, `data`, `sections` (of the zoo),
+    `kinds`, `archs`, `templates`.
 
     `downloads` is all of the zoo. For `files` and `dirs` there are none: the shell knows them.
     """
@@ -23,11 +23,13 @@ def names(what: str) -> dict[str, str]:
         return dict.fromkeys(ARCHITECTURES, "")
     if what == "templates":
         return dict.fromkeys(template_names(), "")
+    if what == "sections":
+        return dict.fromkeys(("models", "suites", "data"), "")
     if what == "models" or what == "suites" or what == "data":
         require_own_zoo()
         from zoo.index import names as zoo_names
 
-        return zoo_names(what)
+        return zoo_names(what, import_plugins=False)
     if what == "downloads":
         return {**names("models"), **names("suites"), **{f"data:{name}": text for name, text in names("data").items()}}
     if what in PATHS:
@@ -36,14 +38,8 @@ def names(what: str) -> dict[str, str]:
 
 
 def zoo_asset(name: str) -> Path | None:
-    """Returns the folder of an embedded model or suite, or None."""
+    """Returns the folder or file of a model or suite that is here: embedded, downloaded, or None."""
     require_own_zoo()
-    from zoo.index import asset
+    from zoo.resolve import place_of
 
-    embedded = asset(name)
-    if not embedded:
-        return None
-    try:
-        return resource("assets", embedded)
-    except SaecliError:
-        return None
+    return place_of(name)
