@@ -11,6 +11,8 @@ function __saecli_at --description 'True if the command line has come to this co
                 set path 'train'
             case '|download'
                 set path 'download'
+            case '|convert'
+                set path 'convert'
             case '|schema'
                 set path 'schema'
             case 'train|lm'
@@ -25,6 +27,7 @@ end
 complete -c saecli -n '__saecli_at ""' -f -a trace -d 'Circuit graph of a prediction: what helps or hurts it, and through what.'
 complete -c saecli -n '__saecli_at ""' -f -a train -d 'Train what the other commands need.'
 complete -c saecli -n '__saecli_at ""' -f -a download -d 'Fetch models, dictionaries and data sets, or list what there is.'
+complete -c saecli -n '__saecli_at ""' -f -a convert -d 'Turn text into token shards.'
 complete -c saecli -n '__saecli_at ""' -f -a schema -d 'Print the JSON schema of what a command prints with --json.'
 complete -c saecli -n '__saecli_at ""' -l version -d 'Print the version and stop.'
 complete -c saecli -n '__saecli_at ""' -l show-completion -d 'Print the completion script of a shell.' -x -a 'bash zsh fish'
@@ -64,9 +67,10 @@ complete -c saecli -n '__saecli_at "trace"' -a 'gpt2 gpt2-medium gpt2-large gpt2
 complete -c saecli -n '__saecli_at "train"' -f -a lm -d 'Small GPTs, saved as Hugging Face GPT-2 folders.'
 complete -c saecli -n '__saecli_at "train"' -f -a sae -d 'Sparse autoencoders at many sites of a model, in one pass.'
 complete -c saecli -n '__saecli_at "train"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on.' -x -a 'othello'
+complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on: othello (endless random games), data:NAME, or a folder of token shards.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "train lm"' -l n-ctx -d 'Positions per sequence; 0 for the data\'s own: 59 for Othello, 256 for chess, 128 for text.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l batch-size -d 'Sequences (games) per step.' -x
-complete -c saecli -n '__saecli_at "train lm"' -l targets -d 'Learn from the sampled next token, or from its distribution where the data\'s generator knows it.' -x -a 'sampled expected'
+complete -c saecli -n '__saecli_at "train lm"' -l targets -d 'Learn from the sampled next token, or from its distribution where the data\'s generator knows it (auto).' -x -a 'auto sampled expected'
 complete -c saecli -n '__saecli_at "train lm"' -l n-layer -d 'Number of blocks.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l n-head -d 'Attention heads per block.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l d-model -d 'Width of the residual stream.' -x
@@ -149,5 +153,22 @@ complete -c saecli -n '__saecli_at "download"' -l quiet -d 'Print nothing but th
 complete -c saecli -n '__saecli_at "download"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "download"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "download"' -f -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess data:chess-train data:othello data:othello-synthetic data:shakespeare data:tinystories data:simplestories'
+complete -c saecli -n '__saecli_at "convert"' -l to -d 'What to make.' -x -a 'shards'
+complete -c saecli -n '__saecli_at "convert"' -l overwrite -d 'Replace DST if it is there.'
+complete -c saecli -n '__saecli_at "convert"' -l tokenizer -d 'Vocabulary (ascii, gpt2, chess, othello) or a folder with tokenizer.json.' -x
+complete -c saecli -n '__saecli_at "convert"' -l column -d 'Column of tables; text, tokens, input_ids, story or content if not given.' -x
+complete -c saecli -n '__saecli_at "convert"' -l documents -d 'What a document of a .txt is: the file, its lines, or what stands between two of a text given here.' -x
+complete -c saecli -n '__saecli_at "convert"' -l separator -d 'Token written after every document.' -x -a 'none newline eos'
+complete -c saecli -n '__saecli_at "convert"' -l split -d 'Held out: documents by their hash, all but the head of the tokens, or files by train and val in their names; auto is head for one text that is one document, else documents.' -x -a 'auto documents head names'
+complete -c saecli -n '__saecli_at "convert"' -l val-fraction -d 'Share that is held out.' -x
+complete -c saecli -n '__saecli_at "convert"' -l shard-tokens -d 'Most tokens of a shard.' -x
+complete -c saecli -n '__saecli_at "convert"' -l plan -d 'Say what would be done and stop.'
+complete -c saecli -n '__saecli_at "convert"' -l config -d 'TOML file with values for these flags.' -r -F
+complete -c saecli -n '__saecli_at "convert"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "convert"' -l show-config -d 'Print every value and where it comes from, and stop.'
+complete -c saecli -n '__saecli_at "convert"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "convert"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "convert"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "convert"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "schema"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train download'
+complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train download convert'

@@ -17,6 +17,7 @@ _saecli() {
                 'trace:Circuit graph of a prediction: what helps or hurts it, and through what.'
                 'train:Train what the other commands need.'
                 'download:Fetch models, dictionaries and data sets, or list what there is.'
+                'convert:Turn text into token shards.'
                 'schema:Print the JSON schema of what a command prints with --json.'
             )
             _describe command commands
@@ -26,6 +27,7 @@ _saecli() {
                 trace) _saecli_trace ;;
                 train) _saecli_train ;;
                 download) _saecli_download ;;
+                convert) _saecli_convert ;;
                 schema) _saecli_schema ;;
             esac
             ;;
@@ -94,9 +96,10 @@ _saecli_train() {
 
 _saecli_train_lm() {
     _arguments \
-        '--data=[What to train on.]:value:(othello)' \
+        '--data=[What to train on: othello (endless random games), data:NAME, or a folder of token shards.]:value:_files -/' \
+        '--n-ctx=[Positions per sequence; 0 for the data'\''s own: 59 for Othello, 256 for chess, 128 for text.]:value: ' \
         '--batch-size=[Sequences (games) per step.]:value: ' \
-        '--targets=[Learn from the sampled next token, or from its distribution where the data'\''s generator knows it.]:value:(sampled expected)' \
+        '--targets=[Learn from the sampled next token, or from its distribution where the data'\''s generator knows it (auto).]:value:(auto sampled expected)' \
         '--n-layer=[Number of blocks.]:value: ' \
         '--n-head=[Attention heads per block.]:value: ' \
         '--d-model=[Width of the residual stream.]:value: ' \
@@ -186,13 +189,35 @@ _saecli_download() {
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
-        '*:name:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess data:chess-train data:othello data:othello-synthetic data:shakespeare data:tinystories data:simplestories)'
+        '*:name:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data\:openwebtext data\:pile-10k data\:chess data\:chess-train data\:othello data\:othello-synthetic data\:shakespeare data\:tinystories data\:simplestories)'
+}
+
+_saecli_convert() {
+    _arguments \
+        '--to=[What to make.]:value:(shards)' \
+        '--overwrite[Replace DST if it is there.]' \
+        '--tokenizer=[Vocabulary (ascii, gpt2, chess, othello) or a folder with tokenizer.json.]:value: ' \
+        '--column=[Column of tables; text, tokens, input_ids, story or content if not given.]:value: ' \
+        '--documents=[What a document of a .txt is: the file, its lines, or what stands between two of a text given here.]:value: ' \
+        '--separator=[Token written after every document.]:value:(none newline eos)' \
+        '--split=[Held out: documents by their hash, all but the head of the tokens, or files by train and val in their names; auto is head for one text that is one document, else documents.]:value:(auto documents head names)' \
+        '--val-fraction=[Share that is held out.]:value: ' \
+        '--shard-tokens=[Most tokens of a shard.]:value: ' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '*:src… dst:_files'
 }
 
 _saecli_schema() {
     _arguments \
         '--help[Show this message and exit.]' \
-        '*:command:(trace train download)'
+        '*:command:(trace train download convert)'
 }
 
 if [ "$funcstack[1]" = "_saecli" ]; then

@@ -125,6 +125,13 @@ def bash_script(root: Node) -> str:
 
 _saecli() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} prev=${{COMP_WORDS[COMP_CWORD - 1]}} path= words= paths= i
+    local typed=${{COMP_LINE:0:COMP_POINT}} colon=
+    typed=${{typed##*[[:blank:]]}}
+    if [[ $typed == *:* && $typed != *=* && $typed != "$cur" ]]; then  # bash splits words at colons
+        local before=${{COMP_LINE:0:COMP_POINT-${{#typed}}}}
+        before=${{before%"${{before##*[![:blank:]]}}"}}
+        cur=$typed prev=${{before##*[[:blank:]]}} colon=${{typed%"${{typed##*:}}"}}
+    fi
     if [[ $cur == "=" ]]; then
         cur=
     elif [[ $prev == "=" ]]; then
@@ -147,6 +154,7 @@ _saecli() {{
         files) compopt -o filenames; mapfile -t -O ${{#COMPREPLY[@]}} COMPREPLY < <(compgen -f -- "$cur") ;;
         dirs) compopt -o filenames; mapfile -t -O ${{#COMPREPLY[@]}} COMPREPLY < <(compgen -d -- "$cur") ;;
     esac
+    [[ -z $colon ]] || COMPREPLY=("${{COMPREPLY[@]#"$colon"}}")
 }}
 
 _saecli_flags() {{
@@ -232,9 +240,8 @@ def _zsh_action(word: Word) -> str:
     files = {"files": "_files", "dirs": "_files -/", "": ""}[word.paths]
     if not word.values:
         return files or " "
-    if files:
-        return f"{{ compadd -- {' '.join(word.values)}; {files} }}"
-    return f"({' '.join(word.values)})"
+    offered = " ".join(word.values).replace(":", r"\:")
+    return f"{{ compadd -- {offered}; {files} }}" if files else f"({offered})"
 
 
 def fish_script(root: Node) -> str:

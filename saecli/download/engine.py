@@ -139,10 +139,11 @@ class Download:
                 worker.start()
             self.watch(len(tasks), done, needed)
         except KeyboardInterrupt as error:
+            raise interrupted(error) from error
+        finally:
             self.client.stop.set()
             for worker in workers:
                 worker.join(timeout=1.0)
-            raise interrupted(error) from error
         return done
 
     def work(self, waiting: queue.SimpleQueue[Any]) -> None:

@@ -179,6 +179,7 @@ def bring(
                 _link(blob, link, folder)
                 return _as_known(locked, known, source)
             client.tell(f"{file.path} of {source.text} is damaged in the cache and is fetched again.")
+        link.parent.mkdir(parents=True, exist_ok=True)
         link.unlink(missing_ok=True)  # damaged or of another size: whoever reads it must not find it
         remote = Remote(
             url=address(client, source, commit, file.path),

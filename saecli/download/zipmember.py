@@ -14,14 +14,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO, Final
 
-from saecli.core import atomic
 from saecli.core.errors import InputError
 from saecli.core.lock import LockedFile
 from saecli.core.safe_path import require_safe
 from saecli.download.client import Client
 from saecli.download.hub import changed
 from saecli.download.source import Source, matches
-from saecli.download.transfer import PARTIAL, NoParts, Remote, Report, digests, disk, fetch
+from saecli.download.transfer import PARTIAL, NoParts, Remote, Report, digests, disk, fetch, finish
 from saecli.download.waiting import exclusive
 
 TAIL: Final = 128 << 10
@@ -133,7 +132,7 @@ def members(client: Client, remote: Remote) -> list[Member]:
     if not remote.bytes:
         raise InputError(f"The server does not tell the size of {remote.what}, so no part of it can be fetched.")
     try:
-        with zipfile.ZipFile(io.BufferedReader(RemoteFile(client, remote, remote.bytes))) as archive:
+        with zipfile.ZipFile(RemoteFile(client, remote, remote.bytes)) as archive:
             infos, directory = archive.infolist(), archive.start_dir
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, OverflowError) as error:
         if isinstance(error, InputError):
@@ -222,13 +221,16 @@ def bring(client: Client, archive: Archive, member: Member, known: LockedFile | 
         what = f"{member.path} of {remote.what}"
         part = replace(remote, what=what, offset=member.start, bytes=member.end - member.start, part=True)
         fetch(client, part, partial, report)
+        unpacked = partial.with_suffix(".unpacked")
         try:
-            with atomic.writing(final, aside=partial.parent) as temporary:
-                _unpack(partial, temporary, member, what, client.check)
-                locked = _as_known(temporary, member, known, archive, client)
+            _unpack(partial, unpacked, member, what, client.check)
+            locked = _as_known(unpacked, member, known, archive, client)
+            finish(unpacked, final)
         except InputError:
             partial.unlink()
             raise
+        finally:
+            unpacked.unlink(missing_ok=True)
         partial.unlink()
     return locked
 

@@ -62,13 +62,13 @@ CASES = [
     ("saecli work --color ", {"red", "green", "blue"}),
     ("saecli work --color g", {"green"}),
     ("saecli work --color=g", {"green"}),
-    ("saecli work --kind attn_", {"attn_in", "attn_out"}),
+    ("saecli work --kind attn_", {"attn_in", "attn_out", "attn_z"}),
     ("saecli work --kind resid_pre --kind mlp_p", {"mlp_post"}),
     ("saecli work --steps ", set()),
     ("saecli work --text my", {"mydata.txt", "myfolder"}),
     ("saecli work --out my", {"myfolder"}),
-    ("saecli work othello", {"othello-mini"}),
-    ("saecli work --seed 1 othello", {"othello-mini"}),
+    ("saecli work othello-m", {"othello-mini"}),
+    ("saecli work --seed 1 othello-m", {"othello-mini"}),
     ("saecli deep work --device c", {"cpu", "cuda"}),
 ]
 
@@ -134,6 +134,19 @@ def shell_session(shell: str, place: Path) -> tuple[list[str], str]:
         setup = "autoload -U compinit; compinit -u -D; setopt auto_list; source scripts/saecli.zsh"
         return [need("zsh"), "-f", "-i"], setup
     return [need("fish"), "--no-config", "-i"], "source scripts/saecli.fish"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_names_with_a_colon_complete_in_a_terminal(place, shell):
+    (place / f"scripts/saecli.{shell}").write_text(script(shell, COMMANDS))
+    argv, setup = shell_session(shell, place)
+    with Terminal(argv, cwd=place, env={"PS1": "READY> ", "PROMPT": "READY> ", "HOME": str(place)}) as terminal:
+        terminal.type(f"{setup}; echo set''-up\r")
+        terminal.expect("set-up")
+        terminal.type("saecli download data:openw\t")
+        terminal.expect("ebtext")
+        terminal.type("data:openw\t")
+        terminal.expect("ebtext")
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -135,6 +135,7 @@ class Hub:
         self.files: dict[str, bytes] = {}
         self.etags: dict[str, str] = {}
         self.headers: dict[str, str] = {}
+        self.pages: set[str] = set()
         self.faults: dict[str, list[Any]] = {}
         self.seen: list[Seen] = []
         self.token = ""
@@ -165,6 +166,10 @@ class Hub:
         key = name if name.startswith("datasets/") else f"models/{name}"
         self.repositories[key] = Repository(dict(files), large, commit, dict.fromkeys(refs, commit))
         return commit
+
+    def page(self, name: str) -> None:
+        """Says that a plain file is a page."""
+        self.pages.add(name)
 
     def requests(self, part: str) -> list[Seen]:
         """The requests with a text in their path."""
@@ -201,7 +206,7 @@ class Handler(BaseHTTPRequestHandler):
             name = parse_qs(parts.query)["path"][0]
             self.body(name, repository.files[name], '"not-the-sha256"', {}, self.hub.fault(name))
         elif first == "files":
-            self.plain(path.removeprefix("files/"))
+            self.plain(path.removeprefix("files/"))  # whatever the query
         elif first == "api":
             self.api(path.removeprefix("api/"), parse_qs(parts.query))
         elif "/resolve/" in path:
@@ -277,7 +282,9 @@ class Handler(BaseHTTPRequestHandler):
         if name not in self.hub.files:
             return self.send(404, b"nothing here", {})
         etag = self.hub.etags.get(name, f'"{hashlib.md5(self.hub.files[name]).hexdigest()}"')  # noqa: S324
-        return self.body(name, self.hub.files[name], etag, self.hub.headers, self.hub.fault(name))
+        headers = {"Content-Type": "text/html; charset=utf-8"} if name in self.hub.pages else self.hub.headers
+        fault = Whole() if name in self.hub.pages else self.hub.fault(name)
+        return self.body(name, self.hub.files[name], etag, headers, fault)
 
     def body(self, name: str, body: bytes, etag: str, headers: dict[str, str], fault: Any) -> None:
         if isinstance(fault, Status):
