@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -95,10 +96,8 @@ def sniff(path: Path) -> bool:
     if not path.is_dir():
         return False
     if (path / CONFIG).is_file():
-        try:
+        with suppress(InputError):  # a damaged one is told when it is opened
             return "model_kind" in read_config(path / CONFIG)
-        except InputError:
-            return False
     if (path / "W_enc_0.safetensors").is_file():
         return True
     return any(_has_encoder(file) for file in sorted(_numbered(path, _LAYER).values())[:1])

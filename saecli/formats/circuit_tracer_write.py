@@ -110,6 +110,8 @@ def _check(ordered: Sequence[Dictionary]) -> None:
         kinds = (config.arch, config.reads.kind, config.writes.kind, config.options.get("k"), config.n_latents)
         if kinds != (first.arch, first.reads.kind, first.writes.kind, first.options.get("k"), first.n_latents):
             raise UsageError(f"circuit-tracer's layers are alike, and {where} is not like that at {first.reads}.")
+        if config.d_in != config.d_out:
+            raise UsageError(f"circuit-tracer has one width, and {where} has {config.d_in} and {config.d_out}.")
         if config.writes.layer != layer:
             raise UsageError(
                 f"circuit-tracer's dictionaries write the layer they read, and {where} writes {config.writes}."
