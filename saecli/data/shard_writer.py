@@ -115,7 +115,7 @@ class _File:
 
     def append(self, tokens_T: npt.NDArray[Any], starts_D: npt.NDArray[np.int64]) -> None:
         self._starts.append(starts_D + self.tokens)
-        self.handle.write(tokens_T.astype(self.dtype, copy=False).tobytes())
+        self.handle.write(np.ascontiguousarray(tokens_T, self.dtype).data)
         self.tokens += len(tokens_T)
 
     def close(self) -> None:

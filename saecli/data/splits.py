@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any, Final, Protocol
 
@@ -25,7 +24,6 @@ from saecli.data.shards import Split
 RULES: Final = ("documents", "head", "names")
 
 _HEAD_MULTIPLE = 256
-_COPY_TOKENS = 1 << 22
 _HELD_OUT = re.compile(r"(?<![a-z])(val|valid|validation|test|dev)(?![a-z])")
 _TRAIN = re.compile(r"(?<![a-z])train(ing)?(?![a-z])")
 
@@ -132,17 +130,10 @@ class Head:
             cut -= cut % _HEAD_MULTIPLE
         all_T = np.memmap(self._path, self._writer.dtype, "r")
         starts_D = np.concatenate(self._starts)
-        for split, start, stop in (("train", 0, cut), ("val", cut, self._tokens)):
-            for first, last, begins in self._pieces(starts_D, start, stop):
-                lengths, flags = np.array([last - first]), np.array([begins])
-                self._writer.add("train" if split == "train" else "val", all_T[first:last], lengths, flags)
+        sides: tuple[tuple[Split, int, int], ...] = (("train", 0, cut), ("val", cut, self._tokens))
+        for split, first, last in sides:
+            inside_D = starts_D[(starts_D > first) & (starts_D < last)]
+            lengths_D = np.diff(np.concatenate([[first], inside_D, [last]]))
+            self._writer.add(split, all_T[first:last], lengths_D, np.ones(len(lengths_D), bool))
         del all_T
         self._path.unlink()
-
-    @staticmethod
-    def _pieces(starts_D: npt.NDArray[np.int64], start: int, stop: int) -> Iterator[tuple[int, int, bool]]:
-        """Documents between two places, long ones in parts: first token, last (exclusive), whether it begins."""
-        inside = starts_D[(starts_D > start) & (starts_D < stop)].tolist()
-        for first, last in zip([start, *inside], [*inside, stop], strict=True):
-            for part in range(first, last, _COPY_TOKENS):
-                yield part, min(part + _COPY_TOKENS, last), part == first
