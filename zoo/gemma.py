@@ -9,12 +9,11 @@ Source: Gemma Team 2024, arXiv:2408.00118; 2025, arXiv:2503.19786.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from saecli.core.model import BlockWeights, ModelInfo
-from saecli.core.paths import ModulePaths
 from zoo.family import Family, ModelEntry, ReleaseEntry
 from zoo.huggingface import OPTIONS, bos_of, model_info, pretrained, read_config
 
@@ -23,10 +22,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from saecli.core.hooks import ThinModel
+    from saecli.core.model import BlockWeights, ModelInfo
+    from saecli.core.paths import ModulePaths
 
 
 def weights(block: nn.Module, info: ModelInfo) -> BlockWeights:
     """Weights of a Gemma block: views, but for the norm gains ``1 + weight``. Query and key norms are left out."""
+    from saecli.core.model import BlockWeights
 
     def matrix(path: str) -> Tensor:
         return attrgetter(f"{path}.weight")(block)
@@ -55,23 +57,28 @@ def weights(block: nn.Module, info: ModelInfo) -> BlockWeights:
     )
 
 
-PATHS = ModulePaths(
-    blocks="model.layers",
-    final_norm="model.norm",
-    unembed="lm_head",
-    ln1="input_layernorm",
-    ln2="pre_feedforward_layernorm",
-    attention="self_attn",
-    attention_out="self_attn.o_proj",
-    attention_post="post_attention_layernorm",
-    mlp="mlp",
-    mlp_down="mlp.down_proj",
-    mlp_post_norm="post_feedforward_layernorm",
-    norm_offset=1.0,
-    embeddings=("model.embed_tokens",),
-    weights=weights,
-    options=OPTIONS,
-)
+@cache
+def paths() -> ModulePaths:
+    """Where a Gemma keeps its parts."""
+    from saecli.core.paths import ModulePaths
+
+    return ModulePaths(
+        blocks="model.layers",
+        final_norm="model.norm",
+        unembed="lm_head",
+        ln1="input_layernorm",
+        ln2="pre_feedforward_layernorm",
+        attention="self_attn",
+        attention_out="self_attn.o_proj",
+        attention_post="post_attention_layernorm",
+        mlp="mlp",
+        mlp_down="mlp.down_proj",
+        mlp_post_norm="post_feedforward_layernorm",
+        norm_offset=1.0,
+        embeddings=("model.embed_tokens",),
+        weights=weights,
+        options=OPTIONS,
+    )
 
 
 def make(
@@ -101,7 +108,7 @@ def make(
         processing=processing,
         vocabulary="gemma",
     )
-    return ThinModel(module, info, replace(PATHS, softcap=config.final_logit_softcapping))
+    return ThinModel(module, info, replace(paths(), softcap=config.final_logit_softcapping))
 
 
 def load(path: Path, name: str, dtype: torch.dtype) -> ThinModel:

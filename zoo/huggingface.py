@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from saecli.core.errors import InputError
-from saecli.core.model import ModelInfo
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from saecli.core.model import ModelInfo
 
 CONFIG: Final = "config.json"
 OPTIONS: Final = {"use_cache": False, "return_dict": True}
@@ -40,6 +41,8 @@ def model_info(
         config: ``transformers`` configuration of a text model.
         name, family, d_mlp, bos, parallel, processing, vocabulary: See :class:`saecli.core.model.ModelInfo`.
     """
+    from saecli.core.model import ModelInfo
+
     heads = config.num_attention_heads
     return ModelInfo(
         name=name,

@@ -5,12 +5,11 @@ Source: Biderman et al. 2023, https://github.com/EleutherAI/pythia.
 
 from __future__ import annotations
 
+from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from saecli.core.model import BlockWeights, ModelInfo
-from saecli.core.paths import ModulePaths
 from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
 from zoo.huggingface import OPTIONS, model_info, pretrained
 
@@ -19,10 +18,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from saecli.core.hooks import ThinModel
+    from saecli.core.model import BlockWeights, ModelInfo
+    from saecli.core.paths import ModulePaths
 
 
 def weights(block: nn.Module, info: ModelInfo) -> BlockWeights:
     """Weights of a GPT-NeoX block, all as views. Its joint matrix interleaves query, key and value head by head."""
+    from saecli.core.model import BlockWeights
+
     heads, d_head = info.n_heads, info.d_head
 
     def get(path: str) -> Tensor:
@@ -51,20 +54,25 @@ def weights(block: nn.Module, info: ModelInfo) -> BlockWeights:
     )
 
 
-PATHS = ModulePaths(
-    blocks="gpt_neox.layers",
-    final_norm="gpt_neox.final_layer_norm",
-    unembed="lm_head",
-    ln1="input_layernorm",
-    ln2="post_attention_layernorm",
-    attention="attention",
-    attention_out="attention.dense",
-    mlp="mlp",
-    mlp_down="mlp.dense_4h_to_h",
-    embeddings=("gpt_neox.embed_in",),
-    weights=weights,
-    options=OPTIONS,
-)
+@cache
+def paths() -> ModulePaths:
+    """Where a GPT-NeoX keeps its parts."""
+    from saecli.core.paths import ModulePaths
+
+    return ModulePaths(
+        blocks="gpt_neox.layers",
+        final_norm="gpt_neox.final_layer_norm",
+        unembed="lm_head",
+        ln1="input_layernorm",
+        ln2="post_attention_layernorm",
+        attention="attention",
+        attention_out="attention.dense",
+        mlp="mlp",
+        mlp_down="mlp.dense_4h_to_h",
+        embeddings=("gpt_neox.embed_in",),
+        weights=weights,
+        options=OPTIONS,
+    )
 
 
 def make(
@@ -95,7 +103,7 @@ def make(
         processing=processing,
         vocabulary="pythia",
     )
-    return ThinModel(module, info, PATHS)
+    return ThinModel(module, info, paths())
 
 
 def load(path: Path, name: str, dtype: torch.dtype) -> ThinModel:

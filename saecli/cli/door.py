@@ -167,8 +167,6 @@ def _exit_code(error: KeyboardInterrupt) -> int:
 
 
 def _serve(door: Door, flags: dict[str, Any]) -> None:
-    from saecli.core.run import Run
-
     resolved = resolve(door.config_class, flags)
     config = resolved.config
     output = Output(as_json=bool(getattr(config, "json", False)), quiet=bool(getattr(config, "quiet", False)))
@@ -176,6 +174,8 @@ def _serve(door: Door, flags: dict[str, Any]) -> None:
         return show_config(resolved, output)
     if not door.keeps_run:
         return answer(door, config, output)
+    from saecli.core.run import Run
+
     inputs = known_inputs(config)
     if getattr(config, "plan", False):
         return show_plan(door, config, inputs, output)

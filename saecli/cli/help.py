@@ -35,6 +35,11 @@ class HelpPage:
 class HelpCommand(HelpPage, TyperCommand):
     """A command with our help page."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not any(param.required for param in self.get_params(ctx)):
+            return []  # nothing was given: Typer would import pydantic to convert nothing
+        return super().parse_args(ctx, args)
+
 
 def page(command: Any, ctx: Any) -> str:
     """Returns the help page of a command, coloured if stdout is a terminal."""
