@@ -7,6 +7,7 @@
 ``6:8339,14104``          several features of one dictionary
 ``7.mlp_out:error@42``    what the dictionary leaves unexplained at position 42
 ``target@42``             the metric, read at position 42
+``target:11@42``          one of several targets: the logit of token 11 at position 42
 ``token:19@42``           token 19 at position 42
 ========================  ======================================================
 
@@ -26,7 +27,7 @@ from saecli.core.site import Site
 NodeKind = Literal["feature", "error", "target", "token"]
 
 _FEATURES = re.compile(r"(?P<site>[^:@]+):(?P<index>error|\d+(?:,\d+)*)(?:@(?P<position>\d+))?")
-_TARGET = re.compile(r"target(?:@(?P<position>\d+))?")
+_TARGET = re.compile(r"target(?::(?P<index>\d+))?(?:@(?P<position>\d+))?")
 _SLICE = re.compile(r"(-?\d+)?(?::(-?\d+)?(?::(-?\d+)?)?)?")
 
 
@@ -41,7 +42,7 @@ class Address:
     Attributes:
         kind: ``feature``, ``error``, ``target`` or ``token``.
         site: Where it lives; None for target and token.
-        index: Feature index, or token id; None for error and target.
+        index: Feature index, or token id; None for an error, and for a target that is not one of several.
         position: Token position from 0; None means every position.
     """
 
@@ -58,7 +59,7 @@ class Address:
         """Write the address, residual sites as a bare number in the labelling ``residual``."""
         tail = "" if self.position is None else f"@{self.position}"
         if self.site is None:
-            return f"target{tail}" if self.kind == "target" else f"token:{self.index}{tail}"
+            return f"{self.kind}{tail}" if self.index is None else f"{self.kind}:{self.index}{tail}"
         what = "error" if self.kind == "error" else self.index
         return f"{site_label(self.site, residual)}:{what}{tail}"
 
@@ -83,7 +84,7 @@ def parse_addresses(text: str, residual: str = "resid_pre") -> tuple[Address, ..
     """
     text = text.strip()
     if match := _TARGET.fullmatch(text):
-        return (Address("target", position=_optional_int(match["position"])),)
+        return (Address("target", None, _optional_int(match["index"]), _optional_int(match["position"])),)
     match = _FEATURES.fullmatch(text)
     if match is None:
         raise UsageError(f"{text!r} is no feature address.", "Write 7:331, 7.attn_out:331 or 7:331@42.")
