@@ -33,7 +33,7 @@ class Encoded:
 
     tokens_T: npt.NDArray[Any]
     lengths_P: npt.NDArray[np.int64]
-    begins_P: npt.NDArray[np.bool]
+    begins_P: npt.NDArray[np.bool_]
     pieces: list[Piece]
 
 
