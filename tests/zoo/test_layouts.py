@@ -207,5 +207,5 @@ def test_what_no_layout_explains_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds list, expected named tensors"):
         load_model(str(folder))
     (folder / "gpt_final.pth").write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match="gpt_final.pth"):
+    with pytest.raises(InputError, match=r"gpt_final\.pth"):
         load_model(str(folder))
