@@ -243,6 +243,10 @@ class Dictionary(nn.Module, ABC):
         norm = self.input_norm(x_ND)
         return directions_ND if norm is None or self.config.reads != self.config.writes else directions_ND * norm.factor
 
+    def decoder_norms(self) -> Tensor:
+        """Length of what one unit of every feature writes: [F]."""
+        return self.W_dec_FD.norm(dim=-1)
+
     # --- which features an input change can touch -------------------------------------------------------------------
 
     @abstractmethod

@@ -115,6 +115,12 @@ class CrossLayer(Dictionary):
         """What one unit of feature ``indices_N[n]`` adds to every site it writes: [N, L, d_out]."""
         return self.decoder_rows(indices_N)
 
+    def decoder_norms(self) -> Tensor:
+        """Length of what one unit of every feature writes, all sites together: [F]."""
+        features_F = torch.arange(self.n_latents, device=self.b_dec_D.device)
+        parts = features_F.split(self._rows_at_once)
+        return torch.cat([self.decoder_rows(part).flatten(1).norm(dim=1) for part in parts])
+
     @property
     def _rows_at_once(self) -> int:
         return max(1, _ROW_ELEMENTS // (len(self.writes) * self.config.d_out))

@@ -21,26 +21,30 @@ _OPTIONS: Final = {"k", "skip", "apply_b_dec_to_input", "writes", "activation"}
 
 
 def write(
-    dictionaries: Sequence[Dictionary],
+    dictionaries: Mapping[str, Dictionary],
     folder: Path,
-    *,
     dtype: torch.dtype = torch.float32,
+    *,
     model: str = "",
-    processing: Literal["raw", "folded"] = "raw",
+    context: int = 0,
+    prepends_bos: bool | None = None,
+    processing: Literal["raw", "folded", ""] = "",
 ) -> None:
     """Write a transcoder per layer, or the layers of a cross-layer transcoder; config.yaml comes last.
 
     Args:
-        dictionaries: One for every layer from 0, all of one architecture, from one kind of site to one.
+        dictionaries: One for every layer from 0, all of one architecture, from one kind of site to one. Their names
+            have no place here: files are named by layers.
         folder: Where; made if needed.
         dtype: Number type of the stored weights.
         model: Name of the model.
-        processing: Weight processing of the model they belong to; decides where mlp_in is.
+        context, prepends_bos: Have no place in this format.
+        processing: Weight processing of the model they belong to; decides where mlp_in is. Empty means raw.
 
     Raises:
         UsageError: Something that circuit-tracer cannot express, named; nothing is written then.
     """
-    ordered = sorted(dictionaries, key=lambda one: one.config.reads)
+    ordered = sorted(dictionaries.values(), key=lambda one: one.config.reads)
     _check(ordered)
     for dictionary in ordered:
         _check_numbers(dictionary, dtype)
@@ -140,6 +144,6 @@ def _check_numbers(dictionary: Dictionary, dtype: torch.dtype) -> None:
 
 def _hook(site: Site, processing: str) -> str:
     """The name within a block; mlp_in of folded weights is what TransformerLens has before the norm's gain."""
-    if site.kind == "mlp_in" and processing == "raw":
+    if site.kind == "mlp_in" and processing != "folded":
         return "mlp.hook_in"
     return site.hook_name.split(".", 2)[2]

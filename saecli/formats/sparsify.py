@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -165,28 +165,38 @@ _ATTENTION: Final = {"gpt2": "attn", "pythia": "attention", "gpt-neox": "attenti
 
 
 def write(
-    dictionaries: Sequence[Dictionary], folder: Path, *, dtype: torch.dtype = torch.float32, model: str = ""
+    dictionaries: Mapping[str, Dictionary],
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    *,
+    model: str = "",
+    context: int = 0,
+    prepends_bos: bool | None = None,
 ) -> None:
-    """Write coders as a run of sparsify: a folder per hookpoint, and config.json with the model's name.
+    """Write coders as a run of sparsify: a folder per hookpoint, and config.json with what is known of the run.
 
     Args:
         dictionaries: TopK or GroupMax autoencoders of block, MLP or attention outputs, or transcoders from a module's
-            input to its output.
+            input to its output. Their names have no place here: folders are named by hookpoints.
         folder: Where; made if needed.
         dtype: Number type of the stored weights.
         model: Name of the model, which decides how its modules are called.
+        context: Positions per sequence they were trained on; 0 if unknown.
+        prepends_bos: Has no place in this format.
 
     Raises:
         UsageError: Something that sparsify cannot express, named; nothing is written then.
     """
     files: dict[str, bytes] = {}
-    for dictionary in dictionaries:
+    for dictionary in dictionaries.values():
         hookpoint = _hookpoint(dictionary.config, model)
+        if f"{hookpoint}/{CONFIG}" in files:
+            raise UsageError(f"sparsify has one coder of a hookpoint in a folder, and two are of {hookpoint}.")
         files |= {f"{hookpoint}/{name}": data for name, data in _files(dictionary, dtype).items()}
     for name, data in files.items():
         write_bytes(folder / name, data)
-    if model:
-        write_bytes(folder / RUN, (json.dumps({"model": model}, indent=2) + "\n").encode())
+    if run := {key: value for key, value in (("model", model), ("ctx_len", context)) if value}:
+        write_bytes(folder / RUN, (json.dumps(run, indent=2) + "\n").encode())
 
 
 def _files(dictionary: Dictionary, dtype: torch.dtype) -> dict[str, bytes]:

@@ -77,6 +77,7 @@ def test_it_is_the_formula(layer, seed, rows, activation, skip, on_disk):
     features = torch.tensor([3, 0, 3])
     assert torch.equal(made.decoder_directions(x, features), decoder_FLD[features])
     assert torch.equal(made.state_dict()["W_dec_FLD"], decoder_FLD)
+    torch.testing.assert_close(made.decoder_norms(), decoder_FLD.square().sum((1, 2)).sqrt())
 
 
 def test_a_suite_sums_what_every_layer_writes():

@@ -313,7 +313,7 @@ def test_what_is_written_reads_back(tmp_path_factory, arch, skip, folded, thresh
     made = [dictionary(layer, arch, layers, reads=reads, **options) for layer in range(layers)]
     folder = tmp_path_factory.mktemp("set")
     processing = "folded" if folded and reads == "mlp_in" else "raw"
-    circuit_tracer.write(made[::-1], folder, model="gpt2", processing=processing)
+    circuit_tracer.write(named(made[::-1]), folder, model="gpt2", processing=processing)
     found = open_dictionaries(folder)
     assert [item.config for item in found.items] == [one.config for one in made]
     assert {(item.model, item.processing) for item in found.items} == {("gpt2", processing)}
@@ -321,14 +321,19 @@ def test_what_is_written_reads_back(tmp_path_factory, arch, skip, folded, thresh
         back = item.load(torch.float32).state_dict()
         assert all(torch.equal(value, back[name]) for name, value in one.state_dict().items())
     again = folder / "again"
-    circuit_tracer.write([item.load(torch.float32) for item in found.items], again, model="gpt2", processing=processing)
+    loaded = named(item.load(torch.float32) for item in found.items)
+    circuit_tracer.write(loaded, again, model="gpt2", processing=processing)
     for file in folder.glob("*.safetensors"):
         assert (again / file.name).read_bytes() == file.read_bytes()
 
 
+def named(made):
+    return {str(number): one for number, one in enumerate(made)}
+
+
 def test_the_layout_is_the_one_circuit_tracer_reads(tmp_path):
     made = dictionary(0, "jumprelu", skip=True)
-    circuit_tracer.write([made], tmp_path, model="google/gemma-2-2b", processing="folded")
+    circuit_tracer.write({"": made}, tmp_path, model="google/gemma-2-2b", processing="folded")
     assert yaml.safe_load((tmp_path / "config.yaml").read_text()) == SET | {"feature_input_hook": "ln2.hook_normalized"}
     stored = load_file(tmp_path / "layer_0.safetensors")
     names = {"W_enc", "W_dec", "b_enc", "b_dec", "activation_function.threshold", "W_skip"}
@@ -336,7 +341,7 @@ def test_the_layout_is_the_one_circuit_tracer_reads(tmp_path):
     assert torch.equal(stored["W_enc"], made.W_enc_DF.T)
     assert torch.equal(stored["W_skip"], made.W_skip_DO.T)
     topk = tmp_path / "topk"
-    circuit_tracer.write([dictionary()], topk)
+    circuit_tracer.write({"": dictionary()}, topk)
     assert yaml.safe_load((topk / "config.yaml").read_text())["k"] == 3
     assert "k" not in load_file(topk / "layer_0.safetensors")
 
@@ -362,7 +367,7 @@ def test_the_layout_is_the_one_circuit_tracer_reads(tmp_path):
 )
 def test_what_circuit_tracer_cannot_express_is_refused_before_anything_is_written(tmp_path, made, message):
     with pytest.raises(UsageError, match=message):
-        circuit_tracer.write(made(), tmp_path / "out")
+        circuit_tracer.write(named(made()), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -370,5 +375,5 @@ def test_numbers_that_do_not_fit_are_refused(tmp_path):
     made = dictionary()
     made.b_dec_D[0] = 1e6
     with pytest.raises(UsageError, match=r"b_dec_D of the dictionary at 0\.mlp_in does not fit into torch\.float16"):
-        circuit_tracer.write([made], tmp_path / "out", dtype=torch.float16)
+        circuit_tracer.write({"": made}, tmp_path / "out", dtype=torch.float16)
     assert not (tmp_path / "out").exists()

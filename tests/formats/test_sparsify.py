@@ -235,17 +235,17 @@ def test_what_is_written_reads_back(tmp_path_factory, arch, module, layer, trans
     options = {"skip": True} if skip else {}
     made = dictionary(reads if transcoder else writes, writes, arch, seed, **options)
     folder = tmp_path_factory.mktemp("run")
-    sparsify.write([made], folder, model=model)
+    sparsify.write({"": made}, folder, model=model, context=128)
     item = one(folder)
     assert item.config == made.config
-    assert item.model == model
+    assert (item.model, item.context) == (model, 128)
     back = item.load(torch.float32)
     assert all(torch.equal(value, back.state_dict()[name]) for name, value in made.state_dict().items())
 
 
 def test_the_layout_is_the_one_sparsify_reads(tmp_path):
     made = dictionary("2.mlp_in", "2.mlp_out", skip=True)
-    sparsify.write([made, dictionary("3.resid_pre")], tmp_path, dtype=torch.bfloat16, model="gpt2")
+    sparsify.write({"a": made, "b": dictionary("3.resid_pre")}, tmp_path, dtype=torch.bfloat16, model="gpt2")
     assert sniff(tmp_path / "h.2.mlp") == sniff(tmp_path / "h.2") == "sparsify"
     document = json.loads((tmp_path / "h.2.mlp" / "cfg.json").read_text())
     assert document == CONFIG | {
@@ -266,13 +266,14 @@ def test_the_layout_is_the_one_sparsify_reads(tmp_path):
         (lambda: dictionary(normalize="layer_norm"), "no option normalize"),
         (lambda: dictionary(apply_b_dec_to_input=False), "autoencoder subtracts b_dec from its input"),
         (lambda: dictionary("2.mlp_in", "2.mlp_out", d_out=4), "one width, not 6 and 4"),
+        (lambda: dictionary("1.mlp_out"), r"two are of layers\.1\.mlp"),
         (lambda: dictionary("2.resid_mid"), r"no hookpoint that reads 2\.resid_mid"),
         (lambda: dictionary("2.mlp_in", "3.mlp_out"), r"no hookpoint that reads 2\.mlp_in and writes 3\.mlp_out"),
     ],
 )
 def test_what_sparsify_cannot_express_is_refused_before_anything_is_written(tmp_path, made, message):
     with pytest.raises(UsageError, match=message):
-        sparsify.write([dictionary(), made()], tmp_path / "out")
+        sparsify.write({"a": dictionary("1.mlp_out"), "b": made()}, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -280,4 +281,4 @@ def test_numbers_that_do_not_fit_are_refused(tmp_path):
     made = dictionary()
     made.b_dec_D[0] = 1e6
     with pytest.raises(UsageError, match=r"b_dec of the dictionary at 2\.mlp_out does not fit into torch\.float16"):
-        sparsify.write([made], tmp_path, dtype=torch.float16)
+        sparsify.write({"": made}, tmp_path, dtype=torch.float16)
