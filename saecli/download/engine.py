@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PATIENCE = Patience()
 LABEL = "downloading"
+DATA = "data:"
+GENERATE = "generate:"
 
 
 def run(config: DownloadConfig, progress: Progress) -> DownloadResult:
@@ -54,6 +56,7 @@ class Download:
         self.news: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.client = Client(PATIENCE, tell=lambda line: self.news.put(line))
         self.failures: dict[str, SaecliError] = {}
+        self.generated: list[str] = []
 
     def run(self) -> DownloadResult:
         """Plans everything, then fetches."""
@@ -61,9 +64,12 @@ class Download:
         if not self.config.plan:
             done = self.fetch(plans)
             self.record(plans, done)
+            self.tokenise(plans, done)
         else:
             done = {}
+        good = [name for name in self.generated if name not in self.failures]
         rows = tuple(self.row(plan, done) for plan in plans if plan.want.name not in self.failures)
+        rows += tuple(self.generated_row(name) for name in good)
         if self.failures:
             self.fail(rows)
         if self.config.cache_dir and not self.config.plan:
@@ -77,7 +83,7 @@ class Download:
         project = [Lock.read(self.lock)] if self.config.lock else []
         if self.config.lock and not self.config.names and not project[0].names:
             raise InputError(f"{self.lock} names nothing to fetch.", "Give NAMEs to put into it.")
-        names = [name for name in self.config.names if not self.embedded(name)]
+        names = [name for name in self.config.names if not self.is_here(name)]
         if self.config.names and not names:
             return []
         wants = wanted(
@@ -94,14 +100,21 @@ class Download:
                 plans.append(found)
         return plans
 
-    def embedded(self, name: str) -> bool:
-        """Whether a name ships with the program; says so."""
-        from zoo.index import asset
+    def is_here(self, name: str) -> bool:
+        """Whether nothing of a name is ever fetched: it ships with a program, or is made here; says so."""
+        from zoo.index import ASSET, FILE, find_data, find_model, find_release
 
-        if asset(name) is None:
-            return False
-        self.progress(f"{name} ships with saecli: nothing to fetch.")
-        return True
+        data = find_data(name.removeprefix(DATA)) if name.startswith(DATA) else None
+        found = data or find_model(name) or find_release(name)
+        source = found[1].source if found else ""
+        if data and source.startswith(GENERATE):
+            self.generated.append(name)
+            return True
+        if source.startswith((ASSET, FILE)):
+            where = "saecli" if source.startswith(ASSET) else "another package"
+            self.progress(f"{name} ships with {where}: nothing to fetch.")
+            return True
+        return False
 
     def guarded(self, name: str, step: Any) -> Any:
         """Calls a step of one name in this thread, heeding Ctrl-C."""
@@ -200,6 +213,33 @@ class Download:
             if any(old.get(name) != entry for name, entry in entries.items()):
                 locks.update(path, entries)
 
+    def tokenise(self, plans: Sequence[Plan], done: dict[str, list[LockedFile]]) -> None:
+        """Makes the token shards of data sets whose files are here, and of those that are generated."""
+        from zoo.data import prepare
+        from zoo.index import find_data
+
+        files: dict[str, list[Path]] = {name: [] for name in self.generated}
+        for plan in plans:
+            name = plan.want.name
+            if plan.want.kind == "data" and name not in self.failures:
+                root = replace(plan.entry, files=tuple(done[name])).root(self.cache)
+                files[name] = [root / file.path for file in done[name]]
+        for name, paths in files.items():
+            found = find_data(name.removeprefix(DATA))
+            if found is not None:
+                entry, folder = found[1], self.cache.shards_of(name.removeprefix(DATA))
+                self.guarded(
+                    name, lambda entry=entry, paths=paths, folder=folder: prepare(entry, paths, folder, self.progress)
+                )
+
+    def generated_row(self, name: str) -> NameRow:
+        """What is told about a data set that is made here."""
+        from zoo.index import find_data
+
+        found = find_data(name.removeprefix(DATA))
+        source, folder = found[1].source if found else "", self.cache.shards_of(name.removeprefix(DATA))
+        return NameRow(name=name, source=source, revision="", path=str(folder), bytes=0, fetched=0, files=())
+
     def row(self, plan: Plan, done: dict[str, list[LockedFile]]) -> NameRow:
         """What is told about a name."""
         files = {file.path: file for file in done.get(plan.want.name, plan.entry.files)}
@@ -217,11 +257,13 @@ class Download:
                 )
             )
         entry = replace(plan.entry, files=tuple(files.values()) or plan.entry.files)
+        shards = plan.want.kind == "data" and not self.config.plan
+        place = self.cache.shards_of(plan.want.name.removeprefix(DATA)) if shards else entry.place(self.cache)
         return NameRow(
             name=plan.want.name,
             source=plan.entry.source,
             revision=plan.entry.revision,
-            path=str(entry.place(self.cache)),
+            path=str(place),
             bytes=sum(row.bytes or 0 for row in rows),
             fetched=sum(row.bytes or 0 for row in rows if not row.here),
             files=tuple(rows),

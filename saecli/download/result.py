@@ -72,6 +72,9 @@ class DownloadResult(Result):
                 lines += [f"{one.path}  {size(one.bytes)}{'  (here)' if one.here else ''}" for one in row.files]
             verb = "to fetch" if self.planned else "fetched"
             what = f"{size(row.fetched)} {verb}" if row.fetched else "all here"
+            if not row.files:
+                lines.append(f"{row.name}  {row.source}  {row.path}")
+                continue
             count = f"{len(row.files)} file{'s' if len(row.files) != 1 else ''}"
             lines.append(f"{row.name}  {row.source.removesuffix('!')}{revision}  {count}, {size(row.bytes)}, {what}")
             if not self.planned:

@@ -135,6 +135,7 @@ def _write(client: Client, response, remote: Remote, partial: Path, expected: in
             if expected is not None and have > expected:
                 raise InputError(f"The server sends more than the {expected:,} bytes of {remote.what}.")
             file.write(chunk)
+            file.flush()  # a killed process keeps all that arrived
             report(len(chunk))
 
 

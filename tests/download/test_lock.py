@@ -85,7 +85,7 @@ def test_a_name_of_the_zoo_is_found_by_its_name(saecli, hub, cache, monkeypatch)
         models={"tiny-gpt": ModelEntry("hf:org/tiny", "A tiny model.")},
         releases={"tiny-saes": ReleaseEntry("tiny-gpt", "hf:org/saes", "Its dictionaries.", default=("layer_1/*",))},
     )
-    monkeypatch.setattr(index, "families", lambda: {"tiny": family})
+    monkeypatch.setattr(index, "built_in", lambda: {"tiny": family})
     assert saecli("download", "tiny-gpt", "tiny-saes").code == 0
     files = {name: [file.path for file in entry.files] for name, entry in Lock.read(cache.lock).names.items()}
     assert files == {"tiny-gpt": ["config.json", "model.safetensors"], "tiny-saes": ["layer_1/a.pt"]}
@@ -97,6 +97,32 @@ def test_a_name_of_the_zoo_is_found_by_its_name(saecli, hub, cache, monkeypatch)
     }
     near = saecli("download", "tiny-gtp")
     assert (near.code, "Did you mean 'tiny-gpt'?" in near.err) == (2, True)
+
+
+def test_a_data_set_becomes_token_shards(saecli, hub, cache, monkeypatch):
+    from saecli.data.shards import is_shards
+    from zoo import data, index
+    from zoo.family import DataEntry, Family
+
+    hub.repository("datasets/org/words", {"train.txt": b"some words\n" * 500, "README.md": b"about it"})
+    entries = {
+        "words": DataEntry("hf:datasets/org/words", "Words.", "ascii", include=("*.txt",)),
+        "games": DataEntry("generate:othello", "Games.", "othello"),
+    }
+    monkeypatch.setattr(index, "built_in", lambda: {"tiny": Family("tiny", "Tiny.", data=entries)})
+    monkeypatch.setattr(data, "GAMES", {"train": 20, "val": 5})
+    plan = saecli("download", "data:words", "data:games", "--plan")
+    assert plan.code == 0
+    assert "train.txt  5.5 kB" in plan.out
+    assert not cache.shards_of("words").exists()
+    outcome = saecli("download", "data:words", "data:games", "--json")
+    assert outcome.code == 0, outcome.err
+    for name in ("words", "games"):
+        assert is_shards(cache.shards_of(name))
+    assert [row["path"] for row in json.loads(outcome.out)["names"]] == [str(cache.shards_of(n)) for n in entries]
+    hub.seen.clear()
+    assert saecli("download", "data:words").code == 0
+    assert hub.seen == []
 
 
 def test_what_ships_with_the_program_needs_no_download(saecli, cache):
@@ -130,7 +156,8 @@ def test_a_hostile_list_of_files_writes_nothing(saecli, hub, cache):
 
 
 @pytest.mark.parametrize(
-    "change", [{"size": -1}, {"size": "5"}, {"oid": "../../evil"}, {"lfs": {"oid": "../evil", "size": 1}}, {"path": 7}]
+    "change",
+    [{"size": -1}, {"size": "5"}, {"oid": "../../evil"}, {"lfs": {"oid": "../evil", "size": 1}}, {"size": None}],
 )
 def test_a_list_that_makes_no_sense_is_refused(saecli, hub, cache, commit, change):
     hub.repositories["models/org/repo"].listed["config.json"] = change
@@ -185,11 +212,7 @@ NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 
 @given(st.dictionaries(NAMES, st.integers(0, 2**60), max_size=3), st.booleans())
 def test_a_lock_reads_back_what_was_written(tmp_path_factory, sizes, hub_file):
-    names = {f"n{i}": "a" * 64 for i in range(3)}
-    files = tuple(
-        LockedFile(f"f{i}", size, sha, "first use")
-        for i, (size, sha) in enumerate(zip(sizes.values(), names.values(), strict=False))
-    )
+    files = tuple(LockedFile(f"f{i}", size, "a" * 64, "first use") for i, size in enumerate(sizes.values()))
     repo, revision = ("models/org/repo", "c" * 40) if hub_file else ("", "")
     lock = Lock({name: Locked("https://h/f", repo, "", revision, ("*",), files) for name in sizes})
     path = tmp_path_factory.mktemp("lock") / "lock.json"
