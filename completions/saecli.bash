@@ -21,9 +21,14 @@ _saecli() {
             '|train') path='train' ;;
             '|download') path='download' ;;
             '|convert') path='convert' ;;
+            '|zoo') path='zoo' ;;
             '|schema') path='schema' ;;
             'train|lm') path='train lm' ;;
             'train|sae') path='train sae' ;;
+            'zoo|list') path='zoo list' ;;
+            'zoo|cache') path='zoo cache' ;;
+            'zoo cache|ls') path='zoo cache ls' ;;
+            'zoo cache|prune') path='zoo cache prune' ;;
         esac
     done
     COMPREPLY=()
@@ -49,7 +54,12 @@ _saecli_flags() {
         'train lm') words='--data --n-ctx --batch-size --targets --n-layer --n-head --d-model --steps --optimizer --lr --muon-lr --warmup --weight-decay --grad-clip --device --precision --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train sae') words='--arch --k --latents --l1 --data --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
-        'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --plan --config --template --show-config --json --quiet -q --help' ;;
+        'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
+        'zoo') words='--help' ;;
+        'zoo list') words='--search --json --quiet -q --help' ;;
+        'zoo cache') words='--help' ;;
+        'zoo cache ls') words='--cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
+        'zoo cache prune') words='--older-than --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'schema') words='--help' ;;
     esac
 }
@@ -59,7 +69,7 @@ _saecli_values() {
     [[ $1 == *"|" && $cur == -* ]] && return 1
     case "$1" in
         '|--show-completion') words='bash zsh fish' paths='' ;;
-        '|') words='trace train download convert schema' paths='' ;;
+        '|') words='trace train download convert zoo schema' paths='' ;;
         'trace|--suite') words='gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b' paths='files' ;;
         'trace|--game') words='' paths='' ;;
         'trace|--target') words='' paths='' ;;
@@ -149,7 +159,7 @@ _saecli_values() {
         'download|--config') words='' paths='files' ;;
         'download|--template') words='othello-mini' paths='' ;;
         'download|') words='gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess data:chess-train data:othello data:othello-synthetic data:shakespeare data:tinystories data:simplestories' paths='' ;;
-        'convert|--to') words='shards' paths='' ;;
+        'convert|--to') words='shards saelens dictionary_learning sparsify circuit-tracer saecli-graph neuronpedia-graph connections' paths='' ;;
         'convert|--tokenizer') words='' paths='' ;;
         'convert|--column') words='' paths='' ;;
         'convert|--documents') words='' paths='' ;;
@@ -157,10 +167,26 @@ _saecli_values() {
         'convert|--split') words='auto documents head names' paths='' ;;
         'convert|--val-fraction') words='' paths='' ;;
         'convert|--shard-tokens') words='' paths='' ;;
+        'convert|--include') words='' paths='' ;;
+        'convert|--site') words='' paths='' ;;
+        'convert|--norm-scale') words='' paths='' ;;
+        'convert|--dtype') words='float32 float16 bfloat16' paths='' ;;
         'convert|--config') words='' paths='files' ;;
         'convert|--template') words='othello-mini' paths='' ;;
         'convert|') words='' paths='files' ;;
-        'schema|') words='trace train download convert' paths='' ;;
+        'zoo|') words='list cache' paths='' ;;
+        'zoo list|--search') words='' paths='' ;;
+        'zoo list|') words='models suites data' paths='' ;;
+        'zoo cache|') words='ls prune' paths='' ;;
+        'zoo cache ls|--cache-dir') words='' paths='dirs' ;;
+        'zoo cache ls|--config') words='' paths='files' ;;
+        'zoo cache ls|--template') words='othello-mini' paths='' ;;
+        'zoo cache prune|--older-than') words='' paths='' ;;
+        'zoo cache prune|--cache-dir') words='' paths='dirs' ;;
+        'zoo cache prune|--config') words='' paths='files' ;;
+        'zoo cache prune|--template') words='othello-mini' paths='' ;;
+        'zoo cache prune|') words='gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess data:chess-train data:othello data:othello-synthetic data:shakespeare data:tinystories data:simplestories' paths='' ;;
+        'schema|') words='trace train download convert zoo' paths='' ;;
         *) return 1 ;;
     esac
 }

@@ -13,12 +13,22 @@ function __saecli_at --description 'True if the command line has come to this co
                 set path 'download'
             case '|convert'
                 set path 'convert'
+            case '|zoo'
+                set path 'zoo'
             case '|schema'
                 set path 'schema'
             case 'train|lm'
                 set path 'train lm'
             case 'train|sae'
                 set path 'train sae'
+            case 'zoo|list'
+                set path 'zoo list'
+            case 'zoo|cache'
+                set path 'zoo cache'
+            case 'zoo cache|ls'
+                set path 'zoo cache ls'
+            case 'zoo cache|prune'
+                set path 'zoo cache prune'
         end
     end
     test "$path" = "$argv[1]"
@@ -28,6 +38,7 @@ complete -c saecli -n '__saecli_at ""' -f -a trace -d 'Circuit graph of a predic
 complete -c saecli -n '__saecli_at ""' -f -a train -d 'Train what the other commands need.'
 complete -c saecli -n '__saecli_at ""' -f -a download -d 'Fetch models, dictionaries and data sets, or list what there is.'
 complete -c saecli -n '__saecli_at ""' -f -a convert -d 'Turn text into token shards.'
+complete -c saecli -n '__saecli_at ""' -f -a zoo -d 'What there is: models, dictionaries and data sets by name, and what a file or folder is.'
 complete -c saecli -n '__saecli_at ""' -f -a schema -d 'Print the JSON schema of what a command prints with --json.'
 complete -c saecli -n '__saecli_at ""' -l version -d 'Print the version and stop.'
 complete -c saecli -n '__saecli_at ""' -l show-completion -d 'Print the completion script of a shell.' -x -a 'bash zsh fish'
@@ -153,7 +164,7 @@ complete -c saecli -n '__saecli_at "download"' -l quiet -d 'Print nothing but th
 complete -c saecli -n '__saecli_at "download"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "download"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "download"' -f -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess data:chess-train data:othello data:othello-synthetic data:shakespeare data:tinystories data:simplestories'
-complete -c saecli -n '__saecli_at "convert"' -l to -d 'What to make.' -x -a 'shards'
+complete -c saecli -n '__saecli_at "convert"' -l to -d 'What to make.' -x -a 'shards saelens dictionary_learning sparsify circuit-tracer saecli-graph neuronpedia-graph connections'
 complete -c saecli -n '__saecli_at "convert"' -l overwrite -d 'Replace DST if it is there.'
 complete -c saecli -n '__saecli_at "convert"' -l tokenizer -d 'Vocabulary (ascii, gpt2, chess, othello) or a folder with tokenizer.json.' -x
 complete -c saecli -n '__saecli_at "convert"' -l column -d 'Column of tables; text, tokens, input_ids, story or content if not given.' -x
@@ -162,6 +173,13 @@ complete -c saecli -n '__saecli_at "convert"' -l separator -d 'Token written aft
 complete -c saecli -n '__saecli_at "convert"' -l split -d 'Held out: documents by their hash, all but the head of the tokens, or files by train and val in their names; auto is head for one text that is one document, else documents.' -x -a 'auto documents head names'
 complete -c saecli -n '__saecli_at "convert"' -l val-fraction -d 'Share that is held out.' -x
 complete -c saecli -n '__saecli_at "convert"' -l shard-tokens -d 'Most tokens of a shard.' -x
+complete -c saecli -n '__saecli_at "convert"' -l include -d 'Only the dictionaries whose name fits this pattern.' -x
+complete -c saecli -n '__saecli_at "convert"' -l site -d 'Where a dictionary reads (and writes), if its files do not say.' -x
+complete -c saecli -n '__saecli_at "convert"' -l norm-scale -d 'What inputs were multiplied by in training, if the files lack it.' -x
+complete -c saecli -n '__saecli_at "convert"' -l parallel -d 'Attention and MLP of the model\'s blocks run in parallel (Pythia).'
+complete -c saecli -n '__saecli_at "convert"' -l no-parallel -d 'Attention and MLP of the model\'s blocks run in parallel (Pythia).'
+complete -c saecli -n '__saecli_at "convert"' -l dtype -d 'Number type of the weights written.' -x -a 'float32 float16 bfloat16'
+complete -c saecli -n '__saecli_at "convert"' -l lossy -d 'Accept a result that differs from the source.'
 complete -c saecli -n '__saecli_at "convert"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "convert"' -l config -d 'TOML file with values for these flags.' -r -F
 complete -c saecli -n '__saecli_at "convert"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
@@ -170,5 +188,37 @@ complete -c saecli -n '__saecli_at "convert"' -l json -d 'Print one JSON documen
 complete -c saecli -n '__saecli_at "convert"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "convert"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "convert"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "zoo"' -f -a list -d 'Models, suites of dictionaries and data sets that have a name.'
+complete -c saecli -n '__saecli_at "zoo"' -f -a cache -d 'What was downloaded.'
+complete -c saecli -n '__saecli_at "zoo"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "zoo list"' -l search -d 'Only what has all of these words in its name, source or description.' -x
+complete -c saecli -n '__saecli_at "zoo list"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "zoo list"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "zoo list"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "zoo list"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "zoo list"' -f -a 'models suites data'
+complete -c saecli -n '__saecli_at "zoo cache"' -f -a ls -d 'List it: revision, size, last use, completeness.'
+complete -c saecli -n '__saecli_at "zoo cache"' -f -a prune -d 'Remove names, what is old, unfinished downloads.'
+complete -c saecli -n '__saecli_at "zoo cache"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "zoo cache ls"' -l cache-dir -d 'Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "zoo cache ls"' -l plan -d 'Say what would be done and stop.'
+complete -c saecli -n '__saecli_at "zoo cache ls"' -l config -d 'TOML file with values for these flags.' -r -F
+complete -c saecli -n '__saecli_at "zoo cache ls"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "zoo cache ls"' -l show-config -d 'Print every value and where it comes from, and stop.'
+complete -c saecli -n '__saecli_at "zoo cache ls"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "zoo cache ls"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "zoo cache ls"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "zoo cache ls"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l older-than -d 'Also what was not used for this many days.' -x
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l cache-dir -d 'Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l plan -d 'Say what would be done and stop.'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l config -d 'TOML file with values for these flags.' -r -F
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l show-config -d 'Print every value and where it comes from, and stop.'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -f -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess data:chess-train data:othello data:othello-synthetic data:shakespeare data:tinystories data:simplestories'
 complete -c saecli -n '__saecli_at "schema"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train download convert'
+complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train download convert zoo'

@@ -18,6 +18,7 @@ _saecli() {
                 'train:Train what the other commands need.'
                 'download:Fetch models, dictionaries and data sets, or list what there is.'
                 'convert:Turn text into token shards.'
+                'zoo:What there is: models, dictionaries and data sets by name, and what a file or folder is.'
                 'schema:Print the JSON schema of what a command prints with --json.'
             )
             _describe command commands
@@ -28,6 +29,7 @@ _saecli() {
                 train) _saecli_train ;;
                 download) _saecli_download ;;
                 convert) _saecli_convert ;;
+                zoo) _saecli_zoo ;;
                 schema) _saecli_schema ;;
             esac
             ;;
@@ -194,7 +196,7 @@ _saecli_download() {
 
 _saecli_convert() {
     _arguments \
-        '--to=[What to make.]:value:(shards)' \
+        '--to=[What to make.]:value:(shards saelens dictionary_learning sparsify circuit-tracer saecli-graph neuronpedia-graph connections)' \
         '--overwrite[Replace DST if it is there.]' \
         '--tokenizer=[Vocabulary (ascii, gpt2, chess, othello) or a folder with tokenizer.json.]:value: ' \
         '--column=[Column of tables; text, tokens, input_ids, story or content if not given.]:value: ' \
@@ -203,6 +205,13 @@ _saecli_convert() {
         '--split=[Held out: documents by their hash, all but the head of the tokens, or files by train and val in their names; auto is head for one text that is one document, else documents.]:value:(auto documents head names)' \
         '--val-fraction=[Share that is held out.]:value: ' \
         '--shard-tokens=[Most tokens of a shard.]:value: ' \
+        '*--include=[Only the dictionaries whose name fits this pattern.]:value: ' \
+        '--site=[Where a dictionary reads (and writes), if its files do not say.]:value: ' \
+        '--norm-scale=[What inputs were multiplied by in training, if the files lack it.]:value: ' \
+        '--parallel[Attention and MLP of the model'\''s blocks run in parallel (Pythia).]' \
+        '--no-parallel[Attention and MLP of the model'\''s blocks run in parallel (Pythia).]' \
+        '--dtype=[Number type of the weights written.]:value:(float32 float16 bfloat16)' \
+        '--lossy[Accept a result that differs from the source.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
         '--template=[Named template with values for these flags.]:value:(othello-mini)' \
@@ -214,10 +223,96 @@ _saecli_convert() {
         '*:src… dst:_files'
 }
 
+_saecli_zoo() {
+    local line state
+    local -a commands
+    _arguments -C \
+        '--help[Show this message and exit.]' \
+        '1: :->command' \
+        '*:: :->rest'
+    case $state in
+        command)
+            commands=(
+                'list:Models, suites of dictionaries and data sets that have a name.'
+                'cache:What was downloaded.'
+            )
+            _describe command commands
+            ;;
+        rest)
+            case $line[1] in
+                list) _saecli_zoo_list ;;
+                cache) _saecli_zoo_cache ;;
+            esac
+            ;;
+    esac
+}
+
+_saecli_zoo_list() {
+    _arguments \
+        '--search=[Only what has all of these words in its name, source or description.]:value: ' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '1:kind:(models suites data)'
+}
+
+_saecli_zoo_cache() {
+    local line state
+    local -a commands
+    _arguments -C \
+        '--help[Show this message and exit.]' \
+        '1: :->command' \
+        '*:: :->rest'
+    case $state in
+        command)
+            commands=(
+                'ls:List it: revision, size, last use, completeness.'
+                'prune:Remove names, what is old, unfinished downloads.'
+            )
+            _describe command commands
+            ;;
+        rest)
+            case $line[1] in
+                ls) _saecli_zoo_cache_ls ;;
+                prune) _saecli_zoo_cache_prune ;;
+            esac
+            ;;
+    esac
+}
+
+_saecli_zoo_cache_ls() {
+    _arguments \
+        '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]'
+}
+
+_saecli_zoo_cache_prune() {
+    _arguments \
+        '--older-than=[Also what was not used for this many days.]:value: ' \
+        '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '*:name:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data\:openwebtext data\:pile-10k data\:chess data\:chess-train data\:othello data\:othello-synthetic data\:shakespeare data\:tinystories data\:simplestories)'
+}
+
 _saecli_schema() {
     _arguments \
         '--help[Show this message and exit.]' \
-        '*:command:(trace train download convert)'
+        '*:command:(trace train download convert zoo)'
 }
 
 if [ "$funcstack[1]" = "_saecli" ]; then
