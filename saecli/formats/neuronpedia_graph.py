@@ -34,7 +34,6 @@ from saecli.formats.neuronpedia_nodes import (
     fields_of,
     is_sane,
     kind_of,
-    unique_error_id,
 )
 
 MAX_BYTES: Final = 1 << 28
@@ -133,7 +132,7 @@ def _parts(document: dict[str, Any], where: str) -> tuple[dict[str, Any], list[s
     metadata, nodes, links = (document.get(key) for key in ("metadata", "nodes", "links"))
     if not isinstance(metadata, dict) or not isinstance(nodes, list) or not isinstance(links, list):
         raise InputError(f"{where} is no circuit graph: expected metadata, nodes and links.")
-    if metadata.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+    if metadata.get("schema_version") not in (None, SCHEMA_VERSION):
         version = str(metadata["schema_version"])[:20]
         raise InputError(f"{where} has schema_version {version}, and this saecli reads {SCHEMA_VERSION}.")
     words = metadata.get("prompt_tokens")
@@ -153,8 +152,6 @@ def _parts(document: dict[str, Any], where: str) -> tuple[dict[str, Any], list[s
 def _beyond(node: dict[str, Any], address: Address, numbering: Numbering) -> dict[str, Any]:
     """What a node says beyond its address, label and activation."""
     usual = fields_of(address, numbering, node.get("clerp", ""), node.get("activation"))
-    if node["node_id"] == unique_error_id(node):
-        usual["node_id"] = node["node_id"]
     return {key: value for key, value in node.items() if key not in usual or usual[key] != value}
 
 

@@ -1,9 +1,9 @@
 """Links of circuit-tracer's graph JSON: which of two nodes with one id a link means.
 
-The id of the error of layer 3 at position 5 is also that of feature 3 of layer 0 at position 5. A link that could lead
-into either leads into the feature (circuit-tracer's errors have no inputs), and every link leads to a later layer and
-to no earlier position; where both nodes could still be its source, the order of the links decides, because those into
-one node are written in the order of the nodes.
+The old id of the error of layer 3 at position 5 is also that of feature 3 of layer 0 at position 5. A link that could
+lead into either leads into the feature (circuit-tracer's errors have no inputs), and every link leads to a later layer
+and to no earlier position; where both nodes could still be its source, the order of the links decides, because those
+into one node are written in the order of the nodes.
 """
 
 from __future__ import annotations

@@ -4,14 +4,15 @@
 kind     node_id              feature           layer  feature_type              jsNodeId
 =======  ===================  ================  =====  ========================  ===============
 feature  {layer}_{index}_{p}  Cantor's number   layer  cross layer transcoder    {layer}_{index}-0
-error    0_{layer}_{p}        −1                layer  mlp reconstruction error  {layer}_{p}-0
+error    {layer}_-1_{p}       −1                layer  mlp reconstruction error  {layer}_-1-{p}
 token    E_{token}_{p}        p                 E      embedding                 E_{token}-{p}
 logit    {last}_{token}_{p}   token             last   logit                     L_{token}-{p}
 =======  ===================  ================  =====  ========================  ===============
 
 p is the position, Cantor's number that of the pair (layer, index), ``last`` a layer number of its own.
 
-The id of an error is also that of a feature of layer 0; only the other fields tell them apart.
+Older versions of circuit-tracer gave an error the id ``0_{layer}_{p}``, which is also that of a feature of layer 0 (its
+issue 78); only the other fields tell them apart.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def check_fields(node: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             raise InputError(f"{where} has the node {name!r} with {field} = {str(value)[:80]!r}.")
         if isinstance(value, (int, float)) and field != "feature" and not is_sane(value):
-            raise InputError(f"{where} has the node {name!r} with {field} = {str(value)[:20]}.")
+            raise InputError(f"{where} has the node {name!r} with {field} = {str(value)[:20]}, too large or no number.")
     if node["ctx_idx"] < 0:
         raise InputError(f"{where} has the node {name!r} with ctx_idx = {node['ctx_idx']}.")
     return node
@@ -168,7 +169,7 @@ def fields_of(address: Address, numbering: Numbering, label: str, activation: fl
         number = numbering.layers[address.site]  # pyright: ignore[reportArgumentType]
         layer = str(number)
         if address.kind == "error":
-            name, feature, js = f"0_{number}_{position}", -1, f"{number}_{position}-0"
+            name, feature, js = f"{number}_-1_{position}", -1, f"{number}_-1-{position}"
         else:
             index = int(address.index or 0)
             name, feature, js = f"{number}_{index}_{position}", cantor(number, index), f"{number}_{index}-0"
@@ -187,8 +188,3 @@ def fields_of(address: Address, numbering: Numbering, label: str, activation: fl
         "influence": None,
         "activation": activation,
     }
-
-
-def unique_error_id(node: Mapping[str, Any]) -> str:
-    """The id of an error whose usual id is that of a feature."""
-    return f"ERR_{node['layer']}_{node['ctx_idx']}"

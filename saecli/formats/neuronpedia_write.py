@@ -13,7 +13,7 @@ from saecli.core.atomic import write_text
 from saecli.core.errors import UsageError
 from saecli.core.graph import FeatureGraph
 from saecli.core.site import Site
-from saecli.formats.neuronpedia_nodes import OURS, SCHEMA_VERSION, Numbering, fields_of, unique_error_id
+from saecli.formats.neuronpedia_nodes import OURS, SCHEMA_VERSION, Numbering, fields_of
 
 _Q_PARAMS: Final = {"pinnedIds": [], "supernodes": [], "linkType": "both", "clickedId": "", "sg_pos": ""}
 
@@ -31,8 +31,8 @@ def to_document(graph: FeatureGraph, *, exact: bool = False) -> dict[str, Any]:
 
     Args:
         graph: The graph.
-        exact: Write nothing beyond the schema: no key of our own, and every error under its usual id. Otherwise an
-            error whose id is that of a feature becomes ``ERR_{layer}_{pos}``.
+        exact: Write nothing beyond the schema: no key of our own, and nodes under the ids that they were read with.
+            Otherwise an error that was read with the id of a feature gets one of its own, ``{layer}_-1_{pos}``.
 
     Raises:
         UsageError: A node without a position; with ``exact``, several sites per block or an ambiguous id.
@@ -95,7 +95,7 @@ def _unique(graph: FeatureGraph, nodes: Sequence[dict[str, Any]], exact: bool) -
         if taken[entry["node_id"]] > 1 and node.address.kind == "error":
             if exact:
                 raise UsageError(f"The error {graph.id_of(node.address)} has the id of a feature: {entry['node_id']}.")
-            entry["node_id"] = unique_error_id(entry)
+            entry["node_id"] = f"{entry['layer']}_-1_{entry['ctx_idx']}"
     names = [entry["node_id"] for entry in nodes]
     if len(set(names)) != len(names):
         raise UsageError("The graph has two nodes of one id.")

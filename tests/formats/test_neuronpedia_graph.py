@@ -36,6 +36,12 @@ def error(layer: int, position: int) -> dict[str, Any]:
     return {**node, "jsNodeId": f"{layer}_{position}-0"}
 
 
+def new_error(layer: int, position: int) -> dict[str, Any]:
+    """As circuit-tracer writes it since its ids are unique."""
+    node = usual(f"{layer}_-1_{position}", -1, str(layer), position, "mlp reconstruction error")
+    return {**node, "jsNodeId": f"{layer}_-1-{position}"}
+
+
 def token(vocab: int, position: int) -> dict[str, Any]:
     node = usual(f"E_{vocab}_{position}", position, "E", position, "embedding")
     return {**node, "jsNodeId": f"E_{vocab}-{position}"}
@@ -215,12 +221,24 @@ def test_links_of_colliding_ids_are_told_apart():
 def test_colliding_errors_are_written_under_ids_of_their_own():
     graph = from_document(CLASH, "x.json")
     written = to_document(graph)
-    assert [node["node_id"] for node in written["nodes"]][3:5] == ["0_1_1", "ERR_3_1"]
+    assert [node["node_id"] for node in written["nodes"]][3:5] == ["0_1_1", "3_-1_1"]
     assert edges(from_document(written, "y.json")) == edges(graph)
     with pytest.raises(UsageError, match=r"The error 3\.mlp_in:error@1 has the id of a feature: 0_3_1"):
         to_document(graph, exact=True)
     alone = graph.restrict(node.address for node in graph.nodes if node.address.site != Site(0, "mlp_in"))
     assert "0_3_1" in [node["node_id"] for node in to_document(alone, exact=True)["nodes"]]
+    ours = dataclasses.replace(graph, provenance={})
+    assert [node["node_id"] for node in to_document(ours, exact=True)["nodes"]][3:5] == ["1_-1_1", "3_-1_1"]
+
+
+def test_errors_with_ids_of_their_own_are_read_and_written():
+    nodes = [feature(0, 2, 0), new_error(2, 0), token(1, 0), logit(5, 0, "a", 1.0)]
+    plain = document(nodes, [("0_2_0", f"{LOGITS}_5_0", 1.0), ("2_-1_0", f"{LOGITS}_5_0", 2.0)], 1)
+    graph = from_document(plain, "x.json")
+    assert edges(graph) == {("0.mlp_in:2@0", "target:5@0"): 1.0, ("2.mlp_in:error@0", "target:5@0"): 2.0}
+    assert graph.provenance["notes"] == []
+    assert graph.provenance["neuronpedia"]["nodes"] == {"target:5@0": {"token_prob": 1.0}}
+    assert to_document(graph, exact=True) == plain
 
 
 def test_a_link_that_could_be_of_either_is_counted():
@@ -359,7 +377,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         ("links.0.weight", float("inf"), "has a link of weight inf"),
         ("links.0.weight", 10**400, "has a link of weight 1000"),
         ("metadata.node_threshold", float("nan"), "has a number that is not finite"),
-        ("nodes.0.activation", 10**31, "with activation = 1e+31"),
+        ("nodes.0.activation", 10**31, "too large or no number"),
         ("nodes.0.node_id", "", "has a link of the node '1_7_0'"),
         ("links.0.source", "", "has a link of the node ''"),
         ("links.0.weight", "1", "has a link without source, target and weight"),
