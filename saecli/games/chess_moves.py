@@ -1,0 +1,222 @@
+"""All legal moves of many chess positions at once.
+
+Every piece of every position is one entry of a flat list, with the squares it may go to as one bitboard; the list is
+ordered by position, kind of piece and square. Counting, choosing and listing moves are sums over it.
+
+Shapes: N positions, M pieces of the movers in all of them, R chosen rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from saecli.games.chess_position import (
+    BISHOP,
+    C1,
+    G1,
+    KING_PIECE,
+    KNIGHTS,
+    OWN_CORNERS,
+    PAWN,
+    QUEEN,
+    ROOK,
+    Position,
+    Steps,
+)
+from saecli.games.chess_tables import (
+    BITS,
+    KING,
+    KNIGHT,
+    LINE,
+    PAWN_CAPTURES,
+    RANK_3,
+    Bitboards,
+    bishop_attacks,
+    rook_attacks,
+    square_of,
+)
+
+MOST_MOVES = 218
+"""The most legal moves that any chess position has."""
+PROMOTIONS = (KNIGHTS, BISHOP, ROOK, QUEEN)
+
+_SELECT_WIDTHS = (32, 16, 8, 4, 2, 1)
+
+
+@dataclass(frozen=True)
+class LegalMoves:
+    """The legal moves of N positions, piece by piece, in oriented squares.
+
+    Attributes:
+        position: the positions.
+        row: intp [M], the position of each piece, ascending.
+        piece: intp [M], its kind.
+        origin: intp [M], its square.
+        targets: uint64 [M], where it may go.
+        weight: int64 [M], moves per target: four for a pawn about to promote, else one.
+    """
+
+    position: Position
+    row: npt.NDArray[np.intp]
+    piece: npt.NDArray[np.intp]
+    origin: npt.NDArray[np.intp]
+    targets: Bitboards
+    weight: npt.NDArray[np.int64]
+
+    @property
+    def per_piece(self) -> npt.NDArray[np.int64]:
+        """int64 [M]: moves of each piece."""
+        return np.bitwise_count(self.targets) * self.weight
+
+    @property
+    def count(self) -> npt.NDArray[np.int64]:
+        """int64 [N]: legal moves of each position."""
+        return np.bincount(self.row, self.per_piece, len(self.position)).astype(np.int64)
+
+    @property
+    def destinations(self) -> Bitboards:
+        """uint64 [N]: every square of the real board that some legal move goes to."""
+        found = np.zeros(len(self.position), dtype=np.uint64)
+        np.bitwise_or.at(found, self.row, self.targets)
+        return self.position.real(found)
+
+    def pick(self, rank: npt.NDArray[np.int64]) -> Steps:
+        """One move per position by its number.
+
+        Args:
+            rank: int64 [N], from 0 to the position's count less one; a position without moves makes none.
+        """
+        per_piece = self.per_piece
+        total = np.cumsum(per_piece)
+        count = np.bincount(self.row, per_piece, len(self.position)).astype(np.int64)
+        first = np.cumsum(count) - count
+        entry = np.minimum(np.searchsorted(total, first + rank, side="right"), len(total) - 1)
+        rest = first + rank - (total[entry] - per_piece[entry])
+        weight = self.weight[entry]
+        square = _select(self.targets[entry], rest // weight)
+        some = count > 0
+        return Steps(
+            self.piece[entry],
+            np.where(some, BITS[self.origin[entry]], 0),
+            np.where(some, BITS[square & 63], 0),
+            np.where(weight == 4, 1 + rest % 4, 0),
+        )
+
+    def allows(self, steps: Steps) -> npt.NDArray[np.bool_]:
+        """bool [N]: whether each position's step is among its moves."""
+        fits = (BITS[self.origin] == steps.origin[self.row]) & (self.targets & steps.target[self.row] != 0)
+        fits &= (self.weight == 4) == (steps.promotion > 0)[self.row]
+        known = (steps.promotion >= 0) & (steps.promotion <= QUEEN)
+        return known & (np.bincount(self.row[fits], minlength=len(self.position)) > 0)
+
+    def table(self) -> npt.NDArray[np.uint16]:
+        """uint16 [N, 218]: the moves of each position as codes of the real board, 0 after the last one."""
+        entry, target = np.divmod(np.flatnonzero(_unpacked(self.targets)), 64)
+        weight = self.weight[entry]
+        entry, target = np.repeat(entry, weight), np.repeat(target, weight)
+        promotion = np.zeros(len(entry), dtype=np.int64)
+        promotes = np.flatnonzero(self.weight[entry] == 4)
+        promotion[promotes] = 1 + np.arange(len(promotes)) % 4
+        row = self.row[entry]
+        flip = self.position.flip[row]
+        found = np.zeros((len(self.position), MOST_MOVES), dtype=np.uint16)
+        count = self.count
+        column = np.arange(len(row)) - (np.cumsum(count) - count)[row]
+        found[row, column] = (self.origin[entry] ^ flip) | (target ^ flip) << 6 | promotion << 12
+        return found
+
+
+def legal_moves(position: Position) -> LegalMoves:
+    """All legal moves."""
+    kinds_NP = np.ascontiguousarray(position.pieces[0].T)
+    at = np.flatnonzero(_unpacked(kinds_NP.reshape(-1)))
+    row_kind, origin = at >> 6, at & 63
+    row = row_kind // 6
+    piece = row_kind - row * 6
+    targets = np.zeros(len(at), dtype=np.uint64)
+    occupied = position.occupied[row]
+    for kinds, attacks in (((BISHOP, QUEEN), bishop_attacks), ((ROOK, QUEEN), rook_attacks)):
+        which = np.flatnonzero((piece == kinds[0]) | (piece == kinds[1]))
+        targets[which] |= attacks(origin[which], occupied[which])
+    which = np.flatnonzero(piece == KNIGHTS)
+    targets[which] = KNIGHT[origin[which]]
+    pawns = np.flatnonzero(piece == PAWN)
+    targets[pawns] = _pawn_targets(position, row[pawns], origin[pawns])
+    pinned = np.flatnonzero(position.pinned[row] & BITS[origin])
+    targets[pinned] &= LINE[(position.king[row[pinned]] << 6) + origin[pinned]]
+    kings = np.flatnonzero(piece == KING_PIECE)
+    targets &= (~position.own & position.evasion)[row]
+    targets[kings] = KING[origin[kings]] & ~position.own & ~position.threatened | castles(position)
+    _add_en_passant(position, row, origin, pawns, targets)
+    weight = np.where((piece == PAWN) & (origin >= 48), 4, 1)
+    return LegalMoves(position, row, piece, origin, targets, weight)
+
+
+def castles(position: Position) -> Bitboards:
+    """uint64 [N]: where the king may castle to, G1, C1 or both."""
+    found = np.zeros(len(position), dtype=np.uint64)
+    rows = np.flatnonzero(position.castling & np.uint64(OWN_CORNERS))
+    free, threatened = position.free_castles(rows), position.threatened[rows]
+    near, far = threatened & np.uint64(0x60) == 0, threatened & np.uint64(0x0C) == 0
+    found[rows] = free & (near * np.uint64(G1) | far * np.uint64(C1))
+    return found
+
+
+def codes(position: Position, steps: Steps) -> npt.NDArray[np.uint16]:
+    """Moves as codes of the real board, uint16 [N]: from | to << 6 | promotion << 12, 0 for no move."""
+    origin, target = (square_of(bits) & 63 ^ position.flip for bits in (steps.origin, steps.target))
+    packed = origin | target << 6 | steps.promotion << 12
+    return np.where(steps.origin != 0, packed, 0).astype(np.uint16)
+
+
+def steps_of(position: Position, code: npt.NDArray[np.uint16]) -> Steps:
+    """The moves of codes [N]; raises nothing: whether they are legal is another question."""
+    fields = code.astype(np.intp)
+    some = fields != 0
+    origin = np.where(some, BITS[(fields & 63) ^ position.flip], 0)
+    target = np.where(some, BITS[(fields >> 6 & 63) ^ position.flip], 0)
+    piece = np.argmax((position.pieces[0] & origin) != 0, axis=0)
+    return Steps(piece, origin, target, fields >> 12)
+
+
+def _pawn_targets(position: Position, row: npt.NDArray[np.intp], origin: npt.NDArray[np.intp]) -> Bitboards:
+    """Where pawns go, en passant left out."""
+    empty = ~position.occupied[row]
+    once = BITS[origin] << np.uint64(8) & empty
+    twice = (once & np.uint64(RANK_3)) << np.uint64(8) & empty
+    return once | twice | PAWN_CAPTURES[origin] & position.their[row]
+
+
+def _add_en_passant(
+    position: Position,
+    row: npt.NDArray[np.intp],
+    origin: npt.NDArray[np.intp],
+    pawns: npt.NDArray[np.intp],
+    targets: Bitboards,
+) -> None:
+    able = pawns[np.flatnonzero(PAWN_CAPTURES[origin[pawns]] & position.en_passant[row[pawns]])]
+    able = able[position.en_passant_is_safe(row[able], BITS[origin[able]])]
+    targets[able] |= position.en_passant[row[able]]
+
+
+def _unpacked(boards: Bitboards) -> npt.NDArray[np.bool_]:
+    """Bitboards [M] to bool [M * 64]."""
+    return np.unpackbits(boards.astype("<u8", copy=False).view(np.uint8), bitorder="little").view(np.bool_)
+
+
+def _select(boards: Bitboards, rank: npt.NDArray[np.int64]) -> npt.NDArray[np.intp]:
+    """The square [N] of each board's set bit number ``rank`` (from 0), by halving the board; 63 if too few."""
+    square = np.zeros(len(boards), dtype=np.uint64)
+    rest = boards.copy()
+    left = rank.copy()
+    for width in _SELECT_WIDTHS:
+        low = np.bitwise_count(rest & np.uint64((1 << width) - 1))
+        high = left >= low
+        left -= low * high
+        jump = high * np.uint64(width)
+        rest >>= jump
+        square += jump
+    return square.astype(np.intp)
