@@ -41,7 +41,11 @@ class ShardWriter:
             file.handle.close()
 
     def add(
-        self, split: Split, tokens_T: npt.NDArray[Any], lengths_P: npt.NDArray[np.int64], begins_P: npt.NDArray[np.bool_]
+        self,
+        split: Split,
+        tokens_T: npt.NDArray[Any],
+        lengths_P: npt.NDArray[np.int64],
+        begins_P: npt.NDArray[np.bool_],
     ) -> None:
         """Appends pieces of documents.
 
