@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,7 +28,7 @@ from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.errors import InputError, UsageError
 from saecli.core.site import Site
 from saecli.formats.assembly import check_shapes, dictionary_of, shape_of
-from saecli.formats.circuit_tracer_config import CONFIG, read_config
+from saecli.formats.circuit_tracer_config import CONFIG, mentions_a_set, read_config
 from saecli.formats.circuit_tracer_write import write as write
 from saecli.formats.cross_layer import cross_layer_of
 from saecli.formats.registry import Found, Hints, Item
@@ -42,6 +42,7 @@ _ENCODER: Final = re.compile(r"W_enc_(\d+)\.safetensors")
 _THRESHOLD: Final = "activation_function.threshold"
 _BEFORE_GAIN: Final = "ln2.hook_normalized"
 _NAMES: Final = {"b_enc": "b_enc_F", "W_dec": "W_dec_FD", "b_dec": "b_dec_D"}
+_MOST_NAMED: Final = 8
 _ACTIVATIONS: Final = ("relu", "topk", "jumprelu", "jump_relu", None)
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -95,10 +96,7 @@ def sniff(path: Path) -> bool:
     """Whether a folder holds config.yaml of a transcoder set, or files of one without it."""
     if not path.is_dir():
         return False
-    if (path / CONFIG).is_file():
-        with suppress(InputError):  # a damaged one is told when it is opened
-            return "model_kind" in read_config(path / CONFIG)
-    if (path / "W_enc_0.safetensors").is_file():
+    if mentions_a_set(path / CONFIG) or (path / "W_enc_0.safetensors").is_file():
         return True
     return any(_has_encoder(file) for file in sorted(_numbered(path, _LAYER).values())[:1])
 
@@ -172,7 +170,7 @@ def _activation(whole: _Set, file: Path, found: Shapes) -> tuple[str, dict[str, 
     if said not in _ACTIVATIONS:
         raise InputError(f"{whole.path / CONFIG} has activation {said!r}; relu, topk and jumprelu are read.")
     if said == "topk" or (said is None and "k" in found and _THRESHOLD not in found):
-        k = int(load_safetensors(file, ["k"])["k"]) if "k" in found else whole.document.get("k")
+        k = _whole_number(file, load_safetensors(file, ["k"])["k"]) if "k" in found else whole.document.get("k")
         if "k" in found and whole.document.get("k", k) != k:
             raise InputError(f"{file} has k = {k}, and {whole.path / CONFIG} says {whole.document['k']}.")
         note = "circuit-tracer keeps negative values among the k largest; here they are 0."
@@ -239,15 +237,15 @@ def _numbered(path: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
 
 
 def _complete(path: Path, files: Mapping[int, Path], name: str) -> None:
-    missing = [name.format(layer) for layer in range(max(files, default=0) + 1) if layer not in files]
-    if missing:
+    absent = (name.format(layer) for layer in range(max(files, default=0) + 1) if layer not in files)
+    if missing := list(islice(absent, _MOST_NAMED)):
         raise InputError(f"{path} has no {', '.join(missing)}; a set has every layer from 0.", "Download the rest.")
 
 
 def _listed(whole: _Set) -> dict[int, Path]:
     """The files that config.yaml lists, by layer."""
     listed = whole.document["transcoders"]
-    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+    if not isinstance(listed, list):
         raise InputError(f"{whole.path / CONFIG} has a list of transcoders that is none.")
     if remote := [name for name in listed if "://" in name]:
         raise InputError(
@@ -266,6 +264,12 @@ def _has_encoder(file: Path) -> bool:
         return {"W_enc", "W_dec", "b_enc", "b_dec"} <= safetensors_header(file).keys()
     except InputError:
         return False
+
+
+def _whole_number(file: Path, stored: Tensor) -> int:
+    if stored.is_floating_point():
+        raise InputError(f"{file} has k of type {stored.dtype}, expected a whole number.")
+    return int(stored)
 
 
 def _threshold_shape(shape: tuple[int, ...], n_latents: int) -> tuple[int, ...]:

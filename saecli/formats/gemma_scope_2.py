@@ -51,7 +51,7 @@ _POINTS: Final = {
     "pre_feedforward_layernorm.output": "mlp_in",
     "post_feedforward_layernorm.output": "mlp_out",
 }
-_POINT: Final = re.compile(r"(?:language_model\.)?model\.(?:language_model\.)?layers\.(\d+|\{[^}]*\})\.(.+)")
+_POINT: Final = re.compile(r"(?:language_model\.)?model\.(?:language_model\.)?layers\.(\d{1,4}|\{[^}]*\})\.(.+)")
 _LAYER_FILE: Final = re.compile(r"params_layer_(\d+)\.safetensors")
 
 
@@ -103,8 +103,8 @@ def _load(file: Path, config: DictionaryConfig, dtype: torch.dtype) -> Dictionar
 
 
 def _cross_layer(path: Path, files: Mapping[int, Path], layer: int, document: Mapping[str, Any], hints: Hints) -> Item:
-    if missing := sorted(set(range(max(files) + 1)) - set(files)):
-        raise InputError(f"{path} has no params_layer_{missing[0]}.safetensors.", "Download every layer.")
+    if (missing := next((one for one in range(max(files) + 1) if one not in files), None)) is not None:
+        raise InputError(f"{path} has no params_layer_{missing}.safetensors.", "Download every layer.")
     file, layers = files[layer], len(files)
     found = {name: header.shape for name, header in safetensors_header(file).items()}
     d_in, n_latents = shape_of(file, found, "w_enc")

@@ -141,7 +141,9 @@ def _activation(path: Path, values: Mapping[str, Any]) -> tuple[str, dict[str, A
     if (after := state.get("postact_fn", "ReLU")) != "ReLU":
         raise InputError(f"{path} has TopK followed by {after!r}; TopK followed by ReLU is read.")
     k = state.get("k")
-    return "topk", {"k": int(k) if isinstance(k, Tensor) and k.numel() == 1 else k, "normalize": "layer_norm"}
+    if isinstance(k, Tensor) and k.numel() == 1 and not k.is_floating_point():
+        k = int(k)
+    return "topk", {"k": k, "normalize": "layer_norm"}
 
 
 def _site(path: Path) -> Site | None:

@@ -150,9 +150,10 @@ def test_lists_of_files(tmp_path):
     write_set(folder, [], SET | {"transcoders": ["files/my_1.safetensors", "files/my_0.safetensors"]})
     items = open_dictionaries(folder).items
     torch.testing.assert_close(items[0].load(torch.float32)(X), formula(made[1], X), atol=2e-6, rtol=1e-6)
-    for listed in (["../x.safetensors"], ["files/x.npz"], "files", [3], ["files/none.safetensors"]):
+    for listed in (["../x.safetensors"], ["files/x.npz"], "files", ["files/none.safetensors"], [3]):
         write_set(folder, [], SET | {"transcoders": listed})
-        with pytest.raises(InputError, match=r"no safetensors file of its folder|is none|cannot be read"):
+        wanted = r"no safetensors file of its folder|is none|cannot be read|transcoders of a form"
+        with pytest.raises(InputError, match=wanted):
             open_dictionaries(folder)
 
 
@@ -164,6 +165,7 @@ def test_lists_of_files(tmp_path):
         ({"activation": "relu"}, {"activation_function.threshold": torch.ones(F)}, "says that its activation is relu"),
         ({"activation": "topk"}, {}, "needs k from 1"),
         ({"activation": "topk", "k": 3}, {"k": torch.tensor(2)}, "has k = 2, and .* says 3"),
+        ({"activation": "topk"}, {"k": torch.tensor(torch.nan)}, r"k of type torch\.float32"),
         ({"model_kind": "other"}, {}, "model_kind 'other'"),
         ({"feature_input_hook": "hook_nowhere"}, {}, "feature_input_hook = 'hook_nowhere', which names no site"),
         ({}, {"activation_function.threshold": -torch.ones(F)}, "negative thresholds"),
@@ -187,7 +189,7 @@ def test_what_does_not_fit_is_refused(tmp_path, said, change, message):
         ("model_kind: !!python/object/apply:pathlib.Path.touch [ran]", "is not YAML of plain values"),
         ("- model_kind", "is not a mapping of names"),
         ("model_kind: [", "is not YAML"),
-        ("[" * 5000, "is nested too deeply"),
+        ("[" * 1200, "is nested too deeply"),
         ("a: " + "x" * (1 << 20), "is larger than"),
     ],
 )
@@ -199,6 +201,22 @@ def test_a_configuration_that_is_none_is_refused_and_nothing_is_made(tmp_path, m
         circuit_tracer.open(folder, Hints())
     assert sniff(folder) == "circuit_tracer"
     assert not (tmp_path / "ran").exists()
+
+
+def test_references_that_grow_without_end_and_a_layer_far_away_cost_nothing(tmp_path):
+    folder = write_set(tmp_path / "set", [transcoder()])
+    grown = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 40))
+    text = f"a0: &a0 [x, x]\n{grown}\nscan: *a39\n" + yaml.safe_dump(SET)
+    (folder / "config.yaml").write_text(text)
+    (item,) = open_dictionaries(folder).items
+    assert (item.config.arch, dict(item.metadata)) == ("standard", {"model_kind": "transcoder_set"})
+    (folder / "config.yaml").write_text(f"{text}\nactivation: *a39")
+    with pytest.raises(InputError, match="has activation of a form that no set has: list"):
+        open_dictionaries(folder)
+    (folder / "config.yaml").write_text(text)
+    (folder / "layer_0.safetensors").rename(folder / f"layer_{10**15}.safetensors")
+    with pytest.raises(InputError, match=r"no layer_0\.safetensors, layer_1\.safetensors, .*layer_7\.safetensors;"):
+        open_dictionaries(folder)
 
 
 def test_a_damaged_file_is_refused(tmp_path):

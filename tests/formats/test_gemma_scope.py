@@ -279,6 +279,7 @@ def test_a_missing_layer_and_a_decoder_for_too_few_layers_are_refused(tmp_path):
             {"hf_hook_point_in": "model.layers.{5,9,12}.output", "type": None},
             r"is a crosscoder, which reads .*\{5,9,12\}",
         ),
+        ({"hf_hook_point_in": f"model.layers.{'9' * 5000}.output"}, "has hf_hook_point_in = 'model"),
         ({"architecture": "topk"}, "of architecture 'topk'; expected jump_relu"),
         ({"hf_hook_point_in": "model.layers.3.mlp.output"}, r"hf_hook_point_in = 'model\.layers\.3\.mlp\.output'"),
     ],
