@@ -64,7 +64,12 @@ class Door:
 
     def click_command(self, name: str) -> HelpCommand:
         """Returns the command for Typer's command tree."""
-        return leaf(name, self.summary, self._callback(), self.examples)
+        command = leaf(name, self.summary, self._callback(), self.examples)
+        texts = {item.name for item in config_fields(self.config_class) if item.base is str}
+        for param in command.params:
+            if param.name in texts:
+                param.process_value = _as_given  # type: ignore[method-assign]
+        return command
 
     def _callback(self) -> Callable[..., None]:
         fields = [item for item in config_fields(self.config_class) if item.option.table is None]
@@ -93,6 +98,11 @@ def leaf(
     assert isinstance(command, HelpCommand)  # noqa: S101 (one command makes no group)
     command.examples = examples
     return command
+
+
+def _as_given(ctx: typer.Context, value: Any) -> Any:
+    """Text needs no conversion; Typer would import pydantic for it."""
+    return value
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

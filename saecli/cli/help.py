@@ -27,6 +27,12 @@ class HelpPage:
     examples: Sequence[tuple[str, str]] = ()
     listing: Sequence[tuple[str, str]] = ()
 
+    def get_help_option(self, ctx: Any) -> Any:
+        option = super().get_help_option(ctx)  # type: ignore[misc]
+        if option is not None:
+            option.default = False  # without a default Typer imports pydantic, by which it converts values
+        return option
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Writes the page."""
         formatter.write(page(self, ctx))

@@ -23,7 +23,7 @@ from saecli.cli.app import run
 code = run(sys.argv[1:])
 sys.stderr.write(json.dumps({"code": code, "modules": sorted({name.split(".")[0] for name in sys.modules})}))
 """
-HEAVY = {"torch", "numpy", "pandas", "huggingface_hub", "transformers", "transformer_lens", "httpx2", "httpx"}
+HEAVY = {"torch", "numpy", "pandas", "huggingface_hub", "transformers", "transformer_lens", "httpx2", "pydantic"}
 
 
 def environment(hub, tmp_path: Path) -> dict[str, str]:
