@@ -23,6 +23,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from saecli.core.errors import InputError
 from saecli.core.model import Aux, Block, BlockWeights, Edit, HookedModel, ModelInfo, ModelRun
 from saecli.core.site import Site
 from saecli.core.visit import OutputHook, SiteVisit, StopPass, aux_source, check_start, check_tokens
@@ -85,8 +86,16 @@ class BridgeModel(HookedModel):
             self.folded()
 
     def folded(self) -> BridgeModel:
-        """The same model with folded weights, by TransformerLens' compatibility mode; changes this one's weights."""
+        """The same model with folded weights, by TransformerLens' compatibility mode; changes this one's weights.
+
+        Raises:
+            InputError: The vocabulary is as large as the model is wide: TransformerLens (4.3) tells the unembedding's
+                orientation by its shape.
+        """
         if self.info.processing == "raw":
+            if self.info.d_vocab == self.info.d_model:
+                sizes = f"{self.info.d_vocab} tokens and the width {self.info.d_model}"
+                raise InputError(f"{self.info.name} has {sizes}: TransformerLens cannot fold it.", "Use raw weights.")
             self._bridge.enable_compatibility_mode(disable_warnings=True)
             self.info = replace(self.info, processing="folded")
             self._points = self._bridge.hook_dict

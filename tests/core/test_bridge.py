@@ -12,7 +12,7 @@ from saecli.core.errors import UsageError
 from saecli.core.site import KINDS, Site
 from tests.core.tiny_models import CONTEXT, HEADS, LAYERS, VOCAB, D, tiny
 
-FAMILIES = ("gpt2", "neox", "neox-sequential", "gemma2")
+FAMILIES = ("gpt2", "neox", "neox-sequential", "gemma2", "gemma3")
 
 
 class Pair:
@@ -216,9 +216,9 @@ def test_gemma3_runs_and_its_blocks_are_exact():
     module, make = tiny("gemma3")
     model = make(module, "tiny")
     tokens = torch.randint(1, VOCAB, (2, 9), generator=torch.Generator().manual_seed(1))
-    sites = [Site(layer, kind) for layer in range(7) for kind in KINDS]
+    sites = [Site(layer, kind) for layer in range(LAYERS) for kind in KINDS]
     run = model.run(tokens, read=sites)
     assert torch.equal(run.logits, module(tokens).logits)
-    for layer in range(7):
+    for layer in range(LAYERS):
         close(model.block(layer)(run.sites[Site(layer, "resid_pre")]), run.sites[Site(layer, "resid_post")])
-    close(model.unembed(run.sites[Site(7, "resid_pre")]), run.logits)
+    close(model.unembed(run.sites[Site(LAYERS, "resid_pre")]), run.logits)

@@ -48,5 +48,5 @@ def tiny(family):
     sizes |= {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 4, "query_pre_attn_scalar": 12}
     if family == "gemma2":
         return randomised(hf.Gemma2ForCausalLM(hf.Gemma2Config(**sizes))), gemma.make
-    sizes["num_hidden_layers"] = 7  # the seventh layer attends to everything
-    return randomised(hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**sizes))), gemma.make
+    types = ["sliding_attention", "full_attention"]
+    return randomised(hf.Gemma3ForCausalLM(hf.Gemma3TextConfig(**sizes, layer_types=types))), gemma.make
