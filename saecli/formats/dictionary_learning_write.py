@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -29,13 +29,15 @@ _TRAINERS: Final = {
 }
 
 
-def to_files(dictionary: Dictionary, dtype: torch.dtype = torch.float32, **metadata: Any) -> dict[str, bytes]:
+def to_files(
+    dictionary: Dictionary, dtype: torch.dtype = torch.float32, *, model: str = "", context: int = 0
+) -> dict[str, bytes]:
     """The files of a dictionary's folder, by name.
 
     Args:
         dictionary: standard, topk, gated, jumprelu or identity; an autoencoder whose input is taken as it is.
         dtype: Number type of the stored weights.
-        metadata: ``model_name`` and ``context_size``, for config.json.
+        model, context: Name of the model and positions per sequence, for config.json.
 
     Raises:
         UsageError: dictionary_learning has no such class.
@@ -54,14 +56,14 @@ def to_files(dictionary: Dictionary, dtype: torch.dtype = torch.float32, **metad
         "dict_size": config.n_latents,
         "layer": config.reads.layer,
         "submodule_name": f"{config.reads.kind}_layer_{config.reads.layer}",
-        "lm_name": metadata.get("model_name", ""),
+        "lm_name": model,
         **({"k": config.options["k"]} if config.arch == "topk" else {}),
     }
     into = config.reads.kind.endswith("_in")
     buffer = {
         "d_submodule": config.d_in,
         "io": "in" if into else "out",
-        "ctx_len": metadata.get("context_size", 0),
+        "ctx_len": context,
     }
     data = io.BytesIO()
     torch.save(tensors, data)
@@ -70,7 +72,13 @@ def to_files(dictionary: Dictionary, dtype: torch.dtype = torch.float32, **metad
 
 
 def write(
-    dictionaries: Mapping[str, Dictionary], folder: Path, dtype: torch.dtype = torch.float32, **metadata: Any
+    dictionaries: Mapping[str, Dictionary],
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    *,
+    model: str = "",
+    context: int = 0,
+    prepends_bos: bool | None = None,
 ) -> None:
     """Write dictionaries, one folder each.
 
@@ -78,7 +86,9 @@ def write(
         dictionaries: By path below ``folder``; an empty path is the folder itself.
         folder: Where.
         dtype: Number type of the stored weights.
-        metadata: See :func:`to_files`.
+        model: Name of the model.
+        context: Positions per sequence it was trained on; 0 if unknown.
+        prepends_bos: Has no place in this format.
 
     Raises:
         UsageError: dictionary_learning has nothing like one of them; nothing is written.
@@ -86,7 +96,7 @@ def write(
     files = {
         folder / name / file: data
         for name, dictionary in dictionaries.items()
-        for file, data in to_files(dictionary, dtype, **metadata).items()
+        for file, data in to_files(dictionary, dtype, model=model, context=context).items()
     }
     for path, data in files.items():
         write_bytes(path, data)

@@ -68,7 +68,13 @@ def to_files(dictionary: Dictionary, dtype: torch.dtype = torch.float32, **metad
 
 
 def write(
-    dictionaries: Mapping[str, Dictionary], folder: Path, dtype: torch.dtype = torch.float32, **metadata: Any
+    dictionaries: Mapping[str, Dictionary],
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    *,
+    model: str = "",
+    context: int = 0,
+    prepends_bos: bool | None = None,
 ) -> None:
     """Write dictionaries that sae-lens can load, one folder each.
 
@@ -76,11 +82,18 @@ def write(
         dictionaries: By path below ``folder``; an empty path is the folder itself.
         folder: Where.
         dtype: Number type of the stored weights.
-        metadata: See :func:`to_files`.
+        model: Name of the model.
+        context: Positions per sequence it was trained on; 0 if unknown.
+        prepends_bos: Whether sequences began with BOS; None if unknown.
 
     Raises:
         UsageError: sae-lens has nothing like one of them; nothing is written.
     """
+    metadata = {
+        **({"model_name": model} if model else {}),
+        **({"context_size": context} if context else {}),
+        **({} if prepends_bos is None else {"prepend_bos": prepends_bos}),
+    }
     files = {
         folder / name / file: data
         for name, dictionary in dictionaries.items()

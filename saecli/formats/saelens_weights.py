@@ -82,7 +82,7 @@ def state_of(
     """
     config = parsed.config
     folds = parsed.whitened or parsed.rescaled or parsed.norm_scale != 1 or _FACTOR in tensors or _SCALAR in tensors
-    wide = torch.promote_types(dtype, torch.float32) if folds else dtype
+    wide = torch.float64 if parsed.whitened else torch.promote_types(dtype, torch.float32) if folds else dtype
     w = {name: value.to(wide, copy=True) if folds else value.to(wide) for name, value in tensors.items()}
     if (factor := w.pop(_FACTOR, None)) is not None and not torch.allclose(factor, torch.ones_like(factor)):
         if not parsed.finetuned:
@@ -98,7 +98,8 @@ def state_of(
         _fold_whitening(w, config, whitening)
     if _SCALAR in w:
         w["threshold"] = w.pop(_SCALAR).expand(config.n_latents).clone()
-    if is_tied(config) and not config.options.get("apply_b_dec_to_input", True):
+    own = parsed.architecture.startswith(OWN_PREFIX)
+    if is_tied(config) and not own and not config.options.get("apply_b_dec_to_input", True):
         w["b_dec"] = torch.zeros_like(w["b_dec"])  # sae-lens then leaves it out of the output too
     if "W_skip" in w:
         w["W_skip"] = w["W_skip"].T.contiguous()

@@ -305,7 +305,7 @@ def test_what_is_written_reads_back(tmp_path_factory, arch, size, subtracts, uni
     if unit:
         made.W_dec_FD /= made.W_dec_FD.norm(dim=1, keepdim=True)
     folder = tmp_path_factory.mktemp("written")
-    write({"one": made, "two": made}, folder, torch.float64, model_name="tiny", context_size=12)
+    write({"one": made, "two": made}, folder, torch.float64, model="tiny", context=12)
     found = open_dictionaries(folder)
     assert [item.name for item in found.items] == ["one", "two"]
     item = found.items[0]
