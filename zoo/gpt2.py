@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _FAMILIES: Final = {"othello": "othellogpt", "chess": "chessgpt", "ascii": "toy"}
 """Vocabulary of a GPT → family, for files that no name of the zoo stands for."""
 
-_VOCABULARIES: Final = {50257: "gpt2", 61: "othello", 32: "chess", 128: "ascii"}
+VOCABULARIES: Final = {50257: "gpt2", 61: "othello", 32: "chess", 128: "ascii"}
 """Number of tokens → vocabulary, where nothing else tells."""
 
 
@@ -87,7 +87,7 @@ def load(path: Path, name: str, dtype: torch.dtype, *, family: str = "", vocabul
     else:
         module, _, processing = read_checkpoint(path, dtype)
         config = {}
-    vocabulary = vocabulary or str(extras.get("vocabulary") or _VOCABULARIES.get(module.config.vocab_size, ""))
+    vocabulary = vocabulary or str(extras.get("vocabulary") or VOCABULARIES.get(module.config.vocab_size, ""))
     return make(
         module,
         name,

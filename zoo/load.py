@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 
 from saecli.core.errors import InputError
 from saecli.core.model import HookedModel
 from saecli.core.suite import Suite
+from saecli.formats.documents import read_document
 from saecli.formats.suite import is_suite, read_suite
 from zoo.family import Family
 from zoo.huggingface import CONFIG, read_config
@@ -24,6 +25,7 @@ from zoo.resolve import Dictionaries, resolve_dictionaries, resolve_model
 
 if TYPE_CHECKING:
     from saecli.data.vocabulary import Vocabulary
+    from saecli.formats.registry import Found, Hints
 
 RANDOM: Final = re.compile(r"random:(?P<name>.+?)(@(?P<seed>\d+))?")
 """``random:othello-mini@3``: the shape of a model, with fresh weights of a seed (0 if none is given)."""
@@ -89,11 +91,30 @@ def load_suite(name_or_path: str, device: str | torch.device = "cpu", dtype: tor
     return open_suite(found.path, name_or_path, _hints(found), device=device, dtype=dtype)
 
 
-def load_vocabulary(name_or_path: str) -> Vocabulary:
+def open_dictionaries(name_or_path: str, *, site: str | None = None, norm_scale: float | None = None) -> Found:
+    """Open dictionaries one by one, several per site or of several kinds too.
+
+    Args:
+        name_or_path: See :func:`load_suite`.
+        site: Where a lone dictionary reads and writes, if its files do not say: ``12.mlp_in>12.mlp_out``.
+        norm_scale: What its inputs were multiplied by in training, if its files do not say.
+
+    Raises:
+        UsageError: Neither a name nor a path, or no site.
+        InputError: Not downloaded, damaged, or of no format that is known.
+    """
+    from saecli.formats import registry
+
+    found = _dictionaries(name_or_path)
+    return registry.open_dictionaries(found.path, _hints(found, site=site, norm_scale=norm_scale))
+
+
+def load_vocabulary(name_or_path: str, known: str = "") -> Vocabulary:
     """The token vocabulary of a model, without loading its weights.
 
     Args:
         name_or_path: See :func:`load_model`.
+        known: Its name where the model is loaded already: ``model.info.vocabulary``.
 
     Raises:
         UsageError: Neither a name nor a path.
@@ -104,13 +125,25 @@ def load_vocabulary(name_or_path: str) -> Vocabulary:
     match = RANDOM.fullmatch(name_or_path)
     model = resolve_model(match["name"] if match else name_or_path)
     folder = model.path if model.path.is_dir() else model.path.parent
-    name = ""
-    if model.entry is not None and model.family is not None:
+    name = known
+    if not name and model.entry is not None and model.family is not None:
         name = model.entry.vocabulary or model.family.vocabulary
-    elif (folder / CONFIG).is_file():
-        note = read_config(folder).get("saecli")
-        name = str(note.get("vocabulary", "")) if isinstance(note, dict) else ""
-    return vocabulary.load_vocabulary(name, folder)
+    return vocabulary.load_vocabulary(name or _noted_vocabulary(folder), folder)
+
+
+def _noted_vocabulary(folder: Path) -> str:
+    """What a folder's configuration says of its vocabulary, or its size tells; empty if neither does."""
+    from zoo.gpt2 import VOCABULARIES
+
+    if not (folder / CONFIG).is_file():
+        document = read_document(folder / "model.json", "a model") if (folder / "model.json").is_file() else {}
+        return VOCABULARIES.get(document.get("vocab_size", 0), "")
+    document = read_config(folder)
+    note = document.get("saecli")
+    noted = str(note.get("vocabulary", "")) if isinstance(note, dict) else ""
+    if noted or (folder / "tokenizer.json").is_file() or document.get("model_type") != "gpt2":
+        return noted
+    return VOCABULARIES.get(document.get("vocab_size", 0), "")
 
 
 def locate_suite(name_or_path: str) -> Path:
@@ -163,8 +196,9 @@ def _dictionaries(name_or_path: str) -> Dictionaries:
     return found
 
 
-def _hints(found: Dictionaries) -> Any:
-    """What the zoo knows of dictionaries beside their files."""
+def _hints(found: Dictionaries, *, site: str | None = None, norm_scale: float | None = None) -> Hints:
+    """What the zoo and the user know of dictionaries beside their files."""
     from saecli.formats.registry import Hints
 
-    return Hints(model=found.entry.model, processing=found.entry.processing) if found.entry else Hints()
+    known = {"model": found.entry.model, "processing": found.entry.processing} if found.entry else {}
+    return Hints.parse(site, norm_scale=norm_scale, **known)
