@@ -161,15 +161,23 @@ class Download:
 
     def work(self, waiting: queue.SimpleQueue[Any]) -> None:
         """One worker: brings files until there are no more."""
+        from saecli.download.meaning import Refused
+
         while not self.client.stop.is_set():
             try:
                 plan, task = waiting.get_nowait()
             except queue.Empty:
                 return
             try:
+                failure = self.failures.get(plan.want.name)
+                if isinstance(failure, Refused):
+                    raise failure
                 report = (lambda count: None) if task.here else self.news.put
                 self.news.put((plan.want.name, task.bring(report)))
-            except BaseException as error:  # told to the thread that waits
+            except SaecliError as error:
+                self.failures.setdefault(plan.want.name, error)
+                self.news.put((plan.want.name, None))
+            except BaseException as error:  # raised by the thread that waits
                 self.news.put((plan.want.name, error))
 
     def watch(self, count: int, done: dict[str, list[LockedFile]], total: int) -> None:
@@ -189,9 +197,7 @@ class Download:
                 name, what = news
                 if isinstance(what, LockedFile):
                     done[name].append(what)
-                elif isinstance(what, SaecliError):
-                    self.failures.setdefault(name, what)
-                else:
+                elif what is not None:
                     raise what
             if total and arrived != told:
                 told = arrived

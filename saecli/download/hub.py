@@ -25,7 +25,7 @@ from saecli.core.errors import InputError
 from saecli.core.lock import LockedFile
 from saecli.core.safe_path import fault
 from saecli.download.client import Client
-from saecli.download.meaning import MissingRevision
+from saecli.download.meaning import MissingRepository, MissingRevision
 from saecli.download.source import Source
 from saecli.download.transfer import PARTIAL, Remote, Report, digests, disk, fetch, finish
 from saecli.download.waiting import exclusive
@@ -67,6 +67,10 @@ def resolve(client: Client, source: Source) -> str:
     what = f"hf:{source.repo.removeprefix('models/')}" + (f"@{source.revision}" if source.revision else "")
     try:
         info, _ = client.json(f"{client.endpoint}/api/{source.repo}/revision/{quote(revision, safe='')}", what=what)
+    except MissingRepository as error:
+        known = [text for text in _zoo_sources() if text.startswith("hf:")]
+        near = get_close_matches(what.partition("@")[0], known, n=1, cutoff=0.8)
+        raise MissingRepository(error.message, f"Did you mean {near[0]}?" if near else error.hint) from error
     except MissingRevision as error:
         near = get_close_matches(revision, _references(client, source.repo), n=3, cutoff=0.4)
         hint = f"There is {', '.join(near)}." if near else error.hint
@@ -79,6 +83,12 @@ def resolve(client: Client, source: Source) -> str:
             f"{urlsplit(client.endpoint).hostname} answers with revision {commit} of {what}, asked was {revision}."
         )
     return commit
+
+
+def _zoo_sources() -> list[str]:
+    from zoo.index import listing
+
+    return [row.source for row in listing(import_plugins=False)]
 
 
 def _references(client: Client, repo: str) -> list[str]:

@@ -32,6 +32,14 @@ class Stopped(Exception):
     """The user asked to stop."""
 
 
+class Refused(InputError):
+    """The server does not let this user have it; asking for more of the same is of no use."""
+
+
+class MissingRepository(Refused):
+    """The hub has no such repository for this user."""
+
+
 class MissingRevision(InputError):
     """The repository has no such revision."""
 
@@ -95,12 +103,12 @@ def understood(error: Exception, what: str, url: str) -> Exception:
     if isinstance(error, hub.GatedRepoError):
         repo = _repo_of(error)
         page = f"https://huggingface.co/{repo}" if repo else "its page"
-        return InputError(
+        return Refused(
             f"{what} is gated: its owners let in only whom they know.",
             f"Ask for access at {page}, then log in with `hf auth login`.",
         )
     if isinstance(error, hub.RepositoryNotFoundError):
-        return InputError(
+        return MissingRepository(
             f"{host} has no {what}, or it is private.", "Check the name; for a private one log in with `hf auth login`."
         )
     if isinstance(error, hub.RevisionNotFoundError):
@@ -108,15 +116,15 @@ def understood(error: Exception, what: str, url: str) -> Exception:
     if isinstance(error, hub.EntryNotFoundError):
         return InputError(f"{host} has no {what} (404).", "It may have been removed; try without a revision.")
     if isinstance(error, hub.OfflineModeIsEnabled):
-        return InputError(f"{what} is not here, and HF_HUB_OFFLINE=1 forbids to fetch it.", "Unset HF_HUB_OFFLINE.")
+        return Refused(f"{what} is not here, and HF_HUB_OFFLINE=1 forbids to fetch it.", "Unset HF_HUB_OFFLINE.")
     if isinstance(error, hub.HfHubHTTPError):
         status = error.response.status_code
         if status == 401:
-            return InputError(
+            return Refused(
                 f"{host} wants a valid token for {what} (401).", "Log in with `hf auth login`, or correct HF_TOKEN."
             )
         if status == 403:
-            return InputError(
+            return Refused(
                 f"The token has no right to read {what} (403).", "Use one with read access: `hf auth login`."
             )
         return InputError(*_refused(status, str(host), what))

@@ -19,7 +19,7 @@ from pathlib import Path
 from saecli.core import atomic
 from saecli.core.errors import InputError
 from saecli.download.client import Client
-from saecli.download.meaning import Transient
+from saecli.download.meaning import Refused, Transient
 
 PARTIAL = ".incomplete"
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -146,9 +146,9 @@ def disk(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"The disk of {folder} is full.", "Make room and run it again to continue.") from error
+            raise Refused(f"The disk of {folder} is full.", "Make room and run it again to continue.") from error
         if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise InputError(f"Cannot write to {folder}: {error.strerror}.", "Choose another --cache-dir.") from error
+            raise Refused(f"Cannot write to {folder}: {error.strerror}.", "Choose another --cache-dir.") from error
         raise
 
 

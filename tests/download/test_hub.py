@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from saecli.core.lock import Lock, locate
+from saecli.download.patience import Patience
 from tests.download.conftest import loose_files
 from tests.download.hub import Always, Commit, Corrupt, Cut, Short, Silent, Status, Whole
 
@@ -216,6 +217,7 @@ def test_tokens_go_to_the_hub_only_and_are_never_told(saecli, hub, cache, commit
 
 ERRORS = [
     (["hf:org/nothing"], None, "127.0.0.1 has no hf:org/nothing, or it is private. Check the name;"),
+    (["hf:openai-comunity/gpt2"], None, "or it is private. Did you mean hf:openai-community/gpt2?"),
     (["hf:org/repo@v2"], None, "hf:org/repo has no revision 'v2'. There is v1."),
     (["hf:org/repo/layer_3"], None, "hf:org/repo has no 'layer_3'. There is layer_"),
     (["hf:org/repo", "--include", "*.pt"], None, "hf:org/repo has no file like *.pt. It has 4, such as "),
@@ -315,7 +317,32 @@ def test_a_server_that_is_down_or_speaks_otherwise(saecli, hub, cache, monkeypat
     assert words in outcome.err
 
 
-def test_a_full_disk_is_one_sentence_and_the_next_call_continues(saecli, hub, cache, commit, monkeypatch):
+def test_a_disk_that_fills_up_is_one_sentence_and_the_next_call_continues(saecli, hub, cache, commit, monkeypatch):
+    from saecli.core import atomic
+
+    def full(path):
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "sync", full)
+        outcome = saecli("download", "hf:org/repo/model.safetensors")
+    assert outcome.code == 3
+    assert "is full. Make room and run it again to continue." in outcome.err
+    assert loose_files(cache.hub) == set()
+    hub.seen.clear()
+    assert saecli("download", "hf:org/repo/model.safetensors").code == 0
+    assert not hub.requests("/cdn/"), "all of it had arrived"
+
+
+def test_who_is_not_let_in_does_not_ask_for_every_file(saecli, hub, cache):
+    hub.repository("org/repo", {f"{i}.bin": bytes([i]) for i in range(60)})
+    for i in range(60):
+        hub.faults[f"{i}.bin"] = [Always(Status(403))]
+    assert saecli("download", "hf:org/repo").code == 3
+    assert len(hub.requests("resolve")) <= 2 * Patience().workers
+
+
+def test_what_does_not_fit_is_not_begun(saecli, hub, cache, commit, monkeypatch):
     from saecli.download import transfer
 
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
