@@ -59,10 +59,11 @@ class _Set:
     def sites(self, layer: int) -> tuple[Site, Site]:
         """What the dictionary of a layer reads, and what it writes (first)."""
         reads, writes = self.hints.reads, self.hints.writes
+        writes = writes if writes != reads else None
         if reads is None and "feature_input_hook" not in self.document:
             raise InputError(
                 f"{self.path} does not say at which site of every layer its transcoders read.",
-                "Say it for the first layer with --site, for example 0.mlp_in.",
+                "Say it for the first layer with --site, for example '0.mlp_in>0.mlp_out'.",
             )
         reads = reads or self._site("feature_input_hook")
         if writes is None:

@@ -82,7 +82,8 @@ def open(path: Path, hints: Hints) -> Found:
     embedding = "embedding" in place.parts
     reads = site_of(file, _site(place, kind, embedding), hints)
     transcoder = reads.kind == "mlp_in"
-    writes = hints.writes or (Site(reads.layer, "mlp_out") if transcoder else reads)
+    told = hints.writes if hints.writes != hints.reads else None
+    writes = told or (Site(reads.layer, "mlp_out") if transcoder else reads)
     if d_in != d_out and writes == reads:
         raise InputError(f"{file} reads {d_in} numbers and writes {d_out}, so it cannot write {writes} too.")
     processing: Literal["raw", "folded", ""] = hints.processing or ("folded" if transcoder else "")

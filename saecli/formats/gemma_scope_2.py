@@ -89,8 +89,10 @@ def _single(path: Path, document: Mapping[str, Any], hints: Hints) -> Item:
     d_out = shape_of(file, found, "w_dec")[-1]
     check_shapes(file, found, _expected(found, d_in, n_latents, (d_out,)))
     reads = site_of(path / CONFIG, _site(document, "hf_hook_point_in", path), hints)
-    told = _site(document, "hf_hook_point_out", path) if hints.reads is None else None
-    writes = hints.writes or told or reads
+    told = [_site(document, f"hf_hook_point_{end}", path) for end in ("in", "out")]
+    writes = reads if told[1] in (None, told[0]) else told[1]
+    if hints.writes not in (None, hints.reads):
+        writes = hints.writes
     options: dict[str, Any] = {"apply_b_dec_to_input": False} if writes == reads else {}
     if "affine_skip_connection" in found:
         options["skip"] = True
@@ -111,7 +113,7 @@ def _cross_layer(path: Path, files: Mapping[int, Path], layer: int, document: Ma
     d_out = shape_of(file, found, "w_dec", axes=3)[-1]
     check_shapes(file, found, _expected(found, d_in, n_latents, (layers, d_out)))
     reads = replace(site_of(path / CONFIG, _site(document, "hf_hook_point_in", path), hints), layer=layer)
-    last = hints.writes or _site(document, "hf_hook_point_out", path)
+    last = (hints.writes if hints.writes != hints.reads else None) or _site(document, "hf_hook_point_out", path)
     if last is None:
         raise InputError(f"{path / CONFIG} does not say what the transcoder writes: it has no hf_hook_point_out.")
     writes = [replace(last, layer=target) for target in range(layer, layers)]

@@ -67,11 +67,12 @@ def open(path: Path, hints: Hints) -> Found:
     run = _run(path)
     model = hints.model or str(run.get("model") or "")
     transcode = document.get("transcode", run.get("transcode"))
+    hinted = hints.writes if hints.writes != hints.reads else None
     notes: list[str] = []
     if "transcode" not in document and transcode:
         notes.append("Written by sparsify before transcoders took their input as it is: it subtracts b_dec.")
     if transcode is None and document.get("skip_connection"):
-        transcode = hints.writes is not None
+        transcode = hinted is not None
         notes.append("cfg.json does not say whether this coder with a skip connection is a transcoder.")
 
     d = positive(document, "d_in", where)
@@ -85,7 +86,7 @@ def open(path: Path, hints: Hints) -> Found:
 
     told = _sites(path, bool(transcode), model)
     reads = site_of(path, told and told[0], hints)
-    writes = (hints.writes or (told[1] if told and hints.reads is None else None)) if transcode else reads
+    writes = (hinted or (told[1] if told and hints.reads is None else None)) if transcode else reads
     if writes is None:
         hint = "Say it with --site, for example '8.mlp_in>8.mlp_out'."
         raise InputError(f"{path} does not say what the transcoder writes.", hint)

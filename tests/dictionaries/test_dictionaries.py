@@ -50,7 +50,7 @@ EXTRAS = st.fixed_dictionaries(
 )
 def test_sparse_path_equals_the_dense_formula(arch, extras, seed, rows):
     made = dictionary(arch[0], seed, **arch[1], **extras).double()
-    rows = max(rows, "normalize" in extras)
+    rows = max(rows, int("normalize" in extras))
     x = torch.randn(rows, 6, generator=torch.Generator().manual_seed(seed + 1), dtype=torch.float64)
     acts = made.encode_sparse(x)
     dense = torch.zeros(rows, 20, dtype=torch.float64).scatter_add(1, acts.indices_TK, acts.values_TK)

@@ -121,7 +121,7 @@ def test_files_without_a_configuration_need_a_site(tmp_path):
     assert sniff(folder) == "circuit_tracer"
     with pytest.raises(InputError, match="does not say at which site of every layer"):
         open_dictionaries(folder)
-    found = open_dictionaries(folder, Hints(reads=Site(0, "mlp_in"), model="tiny", processing="raw"))
+    found = open_dictionaries(folder, Hints(Site(0, "mlp_in"), Site(0, "mlp_in"), model="tiny", processing="raw"))
     assert [item.config.reads for item in found.items] == [Site(0, "mlp_in"), Site(1, "mlp_in")]
     assert [item.config.writes for item in found.items] == [Site(0, "mlp_out"), Site(1, "mlp_out")]
     assert (found.items[0].model, found.items[0].processing) == ("tiny", "raw")

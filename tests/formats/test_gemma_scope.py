@@ -108,6 +108,7 @@ def test_both_spellings_hints_and_widths(tmp_path):
     assert (item.config.d_in, item.config.n_latents, item.config.d_out) == (4, 8, 3)
     assert (item.model, item.processing, item.measured) == ("mine", "raw", {})
     x = torch.randn(3, 4)
+    assert one(folder, Hints(Site(2, "mlp_in"), Site(2, "mlp_in"))).config.writes == Site(2, "mlp_out")
     upper = {"W_enc": lower["w_enc"], "W_dec": lower["w_dec"], **params}
     torch.testing.assert_close(item.load(torch.float32)(x), formula(upper, x), atol=1e-6, rtol=1e-6)
     with pytest.raises(InputError, match="does not say at which site"):
@@ -226,6 +227,8 @@ def test_gemma_scope_2(tmp_path, into, out, reads, writes, affine):
     assert (item.model, item.processing, item.measured) == ("google/gemma-3-4b-pt", "raw", {"l0": 150.0})
     expected = formula(params, X) + X @ skip
     torch.testing.assert_close(item.load(torch.float32)(X), expected, atol=1e-6, rtol=1e-6)
+    same = Hints(Site.parse(reads), Site.parse(reads))  # one site is said, as for an autoencoder
+    assert one(tmp_path / "x", same).config == item.config
 
 
 def clt_tensors(layer: int, layers: int, affine: bool = False):

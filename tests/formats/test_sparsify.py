@@ -147,6 +147,7 @@ def test_a_skip_connection_without_a_word_is_noted(tmp_path):
     folder = coder(tmp_path / "layers.5.mlp", skip_connection=True, transcode=None)
     assert "does not say whether" in one(folder).notes[0]
     assert one(folder).config.reads == Site(5, "mlp_out")
+    assert one(folder, Hints(Site(5, "mlp_out"), Site(5, "mlp_out"))).config.writes == Site(5, "mlp_out")
     told = one(folder, Hints(reads=Site(5, "mlp_in"), writes=Site(5, "mlp_out"))).config
     assert (told.reads, told.writes) == (Site(5, "mlp_in"), Site(5, "mlp_out"))
 
@@ -204,7 +205,7 @@ def test_a_damaged_file_and_an_unknown_hookpoint_are_refused(tmp_path):
     with pytest.raises(InputError, match="does not say at which site"):
         one(coder(tmp_path / "mine"))
     with pytest.raises(InputError, match="does not say what the transcoder writes"):
-        one(coder(tmp_path / "other", transcode=True), Hints(reads=Site(1, "mlp_in")))
+        one(coder(tmp_path / "other", transcode=True), Hints(Site(1, "mlp_in"), Site(1, "mlp_in")))
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
