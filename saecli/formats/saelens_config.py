@@ -235,6 +235,8 @@ def _site(name: str, path: Path) -> Site:
         return Site(0, "resid_pre")
     if match := re.fullmatch(r"blocks\.(\d+)\.hook_mlp_in", name):  # the residual stream, before the norm
         return Site(int(match[1]), "resid_mid")
+    if match := re.fullmatch(r"(?:\w+\.)*(?:layers|h)\.(\d+)", name):  # a block of a Hugging Face model, its output
+        return Site(int(match[1]), "resid_post")
     try:
         return Site.parse(name)
     except UsageError as error:

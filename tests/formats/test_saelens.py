@@ -262,6 +262,7 @@ def flat(path: Path, tensors: dict[str, Tensor], **document: object) -> Path:
         ),
         ({"hook_name": "blocks.3.attn.hook_z", "activation_fn": "relu"}, "standard", Site(3, "attn_z"), {}),
         ({"hook_name": "blocks.3.hook_mlp_in"}, "standard", Site(3, "resid_mid"), {}),
+        ({"hook_name": "model.layers.7"}, "standard", Site(7, "resid_post"), {}),
         ({"hook_name": "hook_embed"}, "standard", Site(0, "resid_pre"), {}),
     ],
 )
