@@ -82,6 +82,10 @@ class Temporal(Tied):
         values_TK, indices_TK = top_k(flat, min(self.k, flat.shape[-1]))
         return torch.zeros_like(flat).scatter(-1, indices_TK, values_TK).view_as(pre)
 
+    def encode_sparse(self, x: Tensor) -> NoReturn:
+        """Refused: rows are positions without their sequences; :meth:`encode` takes sequences."""
+        raise UsageError("The code of a temporal dictionary depends on the whole sequence; positions alone have none.")
+
     def reconstruct(self, x: Tensor) -> Tensor:
         """Sequences [..., S, d_in] → reconstruction of the same shape, of features and prediction together."""
         pre, predicted = self.encode_parts(x)

@@ -168,6 +168,15 @@ def test_what_has_no_activation_function_says_so():
 TEMPORAL = {"n_heads": 2, "bottleneck_factor": 5, "n_attn_layers": 2}
 
 
+def test_positions_without_their_sequence_have_no_temporal_code():
+    made = dictionary("temporal", 0, **TEMPORAL)
+    assert not made.positionwise
+    with pytest.raises(UsageError, match="depends on the whole sequence"):
+        made.encode_sparse(torch.zeros(2, 6))
+    with pytest.raises(UsageError, match="cannot be traced"):
+        made.encoder_directions(torch.zeros(1, 6), torch.zeros(1, dtype=torch.long))
+
+
 @pytest.mark.parametrize("options", [{}, {"k": 3}, {"tied_weights": False, "k": 3}, {"input_scale": 0.3}], ids=str)
 def test_temporal_position_by_position(options):
     """Attention written out per position and head; later positions change nothing."""
