@@ -103,8 +103,9 @@ def pretrained(
 
     from saecli.formats.weights import open_weights
 
-    read_config(folder)
+    document = read_config(folder)
     weights = open_weights(folder)
+    _compare_layers(document, len(weights.shapes), folder)
     with reading(folder, class_name):
         kind = getattr(transformers, class_name)
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
@@ -134,6 +135,18 @@ def pretrained(
 
 
 _HINT: Final = "Is it another kind of model, or did the download stop half-way?"
+
+
+def _compare_layers(document: Any, tensors: int, folder: Path) -> None:
+    """Refuse a configuration with more layers than there are tensors, before transformers makes lists of them."""
+    if isinstance(document, dict):
+        for key, value in document.items():
+            if key in _LAYERS and isinstance(value, int) and value > tensors:
+                raise InputError(f"{folder} holds {tensors} tensors, its {CONFIG} has {key} {value:,}.", _HINT)
+            _compare_layers(value, tensors, folder)
+
+
+_LAYERS: Final = ("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_decoder_layers")
 
 
 def _compare_sizes(kind: Any, config: Any, stored: int, folder: Path) -> None:

@@ -67,16 +67,18 @@ def resolve_dictionaries(name_or_path: str) -> Dictionaries:
 
 
 def place_of(name: str) -> Path | None:
-    """The files of a model or suite of the zoo, or of a source, if they are here."""
+    """The files of a model or suite of the zoo, or of a source, if they are here; no plugin is imported for it."""
     try:
-        for find, part in ((find_model, "model"), (find_release, "suite")):
-            if found := find(name):
-                embedded = found[1].source.startswith(ASSET)  # both lie in one folder
-                path = _place(name, found[1], part)
-                return path.parent if embedded else path
-        return locate(name)
+        if name in names("models", import_plugins=False) and (found := find_model(name)):
+            place = _place(name, found[1], "model")
+        elif name in names("suites", import_plugins=False) and (found := find_release(name)):
+            place = _place(name, found[1], "suite")
+        else:
+            return locate(name)
     except InputError:
         return None
+    embedded = found[1].source.startswith(ASSET)
+    return place.parent if embedded else place  # an embedded model and its suite lie in one folder
 
 
 def _place(name: str, entry: ModelEntry | ReleaseEntry, part: str) -> Path:

@@ -29,6 +29,31 @@ def test_parameters_are_counted_right(tied: bool):
     assert config.n_parameters == sum(parameter.numel() for parameter in GPT(config).parameters())
 
 
+@pytest.mark.parametrize(
+    "changes", [{"norm": "dynamic_tanh"}, {"head_bias": True}, {"norm": "dynamic_tanh", "tied": False}]
+)
+def test_what_gpt2_has_not_is_counted_listed_and_computed(changes: dict[str, object]):
+    from saecli.formats.gpt_assembly import parameter_shapes
+
+    config = dataclasses.replace(SHAPE, **changes)  # pyright: ignore[reportArgumentType]
+    model = GPT(config).eval()
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    assert dict(parameter_shapes(config)) == shapes
+    assert config.n_parameters == sum(parameter.numel() for parameter in model.parameters())
+    with torch.no_grad():
+        before = model(TOKENS)
+        if config.head_bias:
+            model.lm_head.bias.fill_(2.0)
+            torch.testing.assert_close(model(TOKENS), before + 2)
+        else:
+            norm = model.transformer.h[1].ln_2
+            for parameter, value in ((norm.alpha, 0.3), (norm.weight, 2.0), (norm.bias, 0.5)):
+                parameter.fill_(value)
+            x = torch.randn(2, 8)
+            torch.testing.assert_close(norm(x), 2 * torch.tanh(0.3 * x) + 0.5)
+            assert not torch.allclose(model(TOKENS), before)
+
+
 def test_initial_weights_are_gpt2s():
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab_size=300, n_ctx=100, n_layer=2, n_head=2, d_model=64, tied=False))

@@ -149,6 +149,17 @@ def test_missing_and_unknown_tensors_and_too_few_weights_are_named(case, tmp_pat
         load_model(str(tmp_path))
 
 
+def test_a_configuration_of_a_thousand_million_layers_is_refused_at_once(case, tmp_path):
+    folder, *_ = case
+    config = json.loads((folder / "config.json").read_text())
+    layers = next(key for key in ("n_layer", "num_hidden_layers") if key in config)
+    for document in ({**config, layers: 10**9}, {**config, "text_config": {"num_hidden_layers": 10**9}, layers: 10**9}):
+        (tmp_path / "config.json").write_text(json.dumps(document))
+        (tmp_path / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+        with pytest.raises(InputError, match=r"holds [\d,]+ (tensors|weights)"):
+            load_model(str(tmp_path))
+
+
 def test_the_text_model_of_a_gemma_3_that_sees(tmp_path):
     import transformers as hf
 
