@@ -98,11 +98,12 @@ class Client:
             Transient: It may work later.
             InputError: It will not.
         """
-        from huggingface_hub import get_session, get_token
+        from huggingface_hub import constants, get_session, get_token
 
         start = origin(url)
         own = {"user-agent": f"saecli/{__version__}", "accept-encoding": "identity", **(headers or {})}
-        token = get_token() if start == origin(self.endpoint) else None
+        trusted = start == origin(self.endpoint) and not constants.HF_HUB_DISABLE_IMPLICIT_TOKEN
+        token = get_token() if trusted else None
         timeout = (self.patience.connect_s, self.patience.read_s, self.patience.read_s, self.patience.connect_s)
         try:
             for _ in range(MAX_REDIRECTS):

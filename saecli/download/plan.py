@@ -175,7 +175,9 @@ def _settled(want: Want, known: Locked) -> Plan:
 
 def _keeps(want: Want, known: Locked) -> bool:
     """Whether the locked revision is meant."""
-    return not want.fresh or want.source.revision == known.revision
+    if hub.COMMIT.fullmatch(want.source.revision):
+        return want.source.revision == known.revision
+    return not want.fresh
 
 
 def _covers(known: Locked, want: Want) -> bool:

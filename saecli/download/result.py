@@ -81,6 +81,11 @@ class DownloadResult(Result):
                 lines.append(f"  {row.path}")
         return lines or ["Nothing like that."]
 
+    def next_command(self) -> str:
+        """Look at what has come."""
+        shown = [row.name for row in self.names if not row.name.startswith("data:")]
+        return f"saecli zoo show '{shown[0]}'" if shown and not self.planned else ""
+
 
 def size(count: int | None) -> str:
     """Returns bytes for people."""

@@ -342,6 +342,30 @@ def test_who_is_not_let_in_does_not_ask_for_every_file(saecli, hub, cache):
     assert len(hub.requests("resolve")) <= 2 * Patience().workers
 
 
+def test_a_file_system_without_links_gets_copies(saecli, hub, cache, commit, monkeypatch):
+    def refuse(self, target, target_is_directory=False):
+        raise OSError("no links here")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert saecli("download", "hf:org/repo").code == 0
+    place = locate("hf:org/repo")
+    assert not (place / "config.json").is_symlink()
+    assert {path: (place / path).read_bytes() for path in FILES} == FILES
+    hub.seen.clear()
+    assert saecli("download", "hf:org/repo").code == 0
+    assert hub.seen == []
+
+
+def test_a_pinned_revision_wins_over_the_lock(saecli, hub, cache, commit):
+    saecli("download", "hf:org/repo/config.json")
+    newer = hub.repository("org/repo", {**FILES, "config.json": b"{'new': 1}"}, large=("model.safetensors",))
+    assert saecli("download", "hf:org/repo/config.json", "--revision", newer).code == 0
+    assert Lock.read(cache.lock).names["hf:org/repo/config.json"].revision == newer
+    hub.seen.clear()
+    assert saecli("download", "hf:org/repo/config.json", "--revision", newer).code == 0
+    assert hub.seen == []
+
+
 def test_what_does_not_fit_is_not_begun(saecli, hub, cache, commit, monkeypatch):
     from saecli.download import transfer
 
