@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
@@ -79,6 +79,7 @@ def write(
     model: str = "",
     context: int = 0,
     prepends_bos: bool | None = None,
+    processing: Literal["raw", "folded", ""] = "",
 ) -> None:
     """Write dictionaries, one folder each.
 
@@ -88,7 +89,7 @@ def write(
         dtype: Number type of the stored weights.
         model: Name of the model.
         context: Positions per sequence it was trained on; 0 if unknown.
-        prepends_bos: Has no place in this format.
+        prepends_bos, processing: Have no place in this format.
 
     Raises:
         UsageError: dictionary_learning has nothing like one of them; nothing is written.

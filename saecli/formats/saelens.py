@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from safetensors.torch import save as serialise
@@ -44,6 +44,8 @@ SCALER: Final = "activation_scaler.json"
 WHITENING: Final = "activation_whitening.safetensors"
 SPARSITY: Final = "sparsity.safetensors"
 _LAYOUT_VERSION: Final = "6.0.0"  # the sae-lens version from which on cfg.json is nested as it is written here
+_FOLDS: Final = ("fold_ln", "center_writing_weights", "center_unembed")
+_FOLDED: Final = {"fold_ln": True, "center_writing_weights": True}  # how TransformerLens is told
 _NEVER: Final = -9.5  # log10 of how often a feature fired; 1e-10 is added before the logarithm
 
 
@@ -75,6 +77,7 @@ def write(
     model: str = "",
     context: int = 0,
     prepends_bos: bool | None = None,
+    processing: Literal["raw", "folded", ""] = "",
 ) -> None:
     """Write dictionaries that sae-lens can load, one folder each.
 
@@ -85,6 +88,7 @@ def write(
         model: Name of the model.
         context: Positions per sequence it was trained on; 0 if unknown.
         prepends_bos: Whether sequences began with BOS; None if unknown.
+        processing: Weight processing of the model, as arguments for loading it; empty if unknown.
 
     Raises:
         UsageError: sae-lens has nothing like one of them; nothing is written.
@@ -93,6 +97,8 @@ def write(
         **({"model_name": model} if model else {}),
         **({"context_size": context} if context else {}),
         **({} if prepends_bos is None else {"prepend_bos": prepends_bos}),
+        **({"model_from_pretrained_kwargs": _FOLDED} if processing == "folded" else {}),
+        **({"model_from_pretrained_kwargs": dict.fromkeys(_FOLDS, processing == "folded")} if processing else {}),
     }
     files = {
         folder / name / file: data
@@ -206,16 +212,16 @@ def _item(
     said = parsed.metadata
     context, bos, l0 = said.get("context_size"), said.get("prepend_bos"), said.get("l0")
     loaded_with = said.get("model_from_pretrained_kwargs")
-    folded = isinstance(loaded_with, dict) and bool(
-        loaded_with.get("fold_ln") or loaded_with.get("center_writing_weights")
-    )
+    processing = ""
+    if isinstance(loaded_with, dict) and (said_folds := [loaded_with[key] for key in _FOLDS if key in loaded_with]):
+        processing = "folded" if any(said_folds) else "raw"
     return Item(
         name="",
         config=parsed.config,
         files=files,
         load=load,
         model=hints.model or str(said.get("model_name") or ""),
-        processing=hints.processing or ("folded" if folded else ""),
+        processing=hints.processing or processing,
         context=context if type(context) is int else 0,
         prepends_bos=bos if isinstance(bos, bool) else None,
         metadata={**plain(said), "architecture": parsed.architecture, **({"firing": firing} if firing else {})},

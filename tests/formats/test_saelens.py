@@ -501,9 +501,12 @@ def test_numbers_that_do_not_fit_are_refused():
         to_files(made, torch.float16)
 
 
-def test_metadata_is_written(tmp_path):
+@pytest.mark.parametrize("processing", ["raw", "folded", ""])
+def test_metadata_is_written(tmp_path, processing):
     site = Site(2, "mlp_in")
-    write({"x": made_of("standard", {}, 8, site, site, 0)}, tmp_path, model="tiny", context=12, prepends_bos=True)
+    made = made_of("standard", {}, 8, site, site, 0)
+    write({"x": made}, tmp_path, model="tiny", context=12, prepends_bos=True, processing=processing)
     item = only(tmp_path)
     assert (item.name, item.model, item.context, item.prepends_bos) == ("x", "tiny", 12, True)
+    assert item.processing == ("folded" if processing == "folded" else "")
     assert load_file(tmp_path / "x" / "sae_weights.safetensors")["W_enc"].dtype == torch.float32
