@@ -163,15 +163,16 @@ def family_of(path: Path) -> Family:
         InputError: None does.
     """
     kinds = families()
+    model_type = read_config(path).get("model_type") if (path / CONFIG).is_file() else None
+    for family in kinds.values():
+        if model_type in family.model_types:
+            return family
     for family in kinds.values():
         if family.recognises is not None and family.recognises(path):
             return family
     if not path.is_dir():
         raise InputError(f"{path} is no model in a format that is known.")
-    model_type = read_config(path).get("model_type")
-    for family in kinds.values():
-        if model_type in family.model_types:
-            return family
+    read_config(path)  # says what is missing
     return kinds["other"]
 
 

@@ -51,11 +51,12 @@ COMMANDS: dict[str, Lazy] = {
         },
     ),
     "download": Lazy("Fetch models, dictionaries and data sets, or list what there is.", "saecli.cli.download"),
-    "convert": Lazy("Turn text into token shards.", "saecli.cli.convert"),
+    "convert": Lazy("Dictionaries into other formats, text into token shards.", "saecli.cli.convert"),
     "zoo": Lazy(
         "What there is: models, dictionaries and data sets by name, and what a file or folder is.",
         below={
             "list": Lazy("Models, suites of dictionaries and data sets that have a name.", "saecli.cli.zoo_list"),
+            "show": Lazy("What a file, a folder or a name is; nothing of it is run.", "saecli.cli.zoo_show"),
             "cache": Lazy(
                 "What was downloaded.",
                 below={
@@ -76,12 +77,6 @@ class LazyGroup(HelpPage, TyperGroup):
 
     table: dict[str, Lazy]
     default: str
-
-    def get_help_option(self, ctx: Any) -> Any:
-        option = super().get_help_option(ctx)
-        if option is not None:
-            option.default = False  # without a default Typer imports pydantic, by which it converts values
-        return option
 
     def list_commands(self, ctx: Any) -> list[str]:
         return list(self.table)

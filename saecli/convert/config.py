@@ -8,7 +8,13 @@ from typing import ClassVar, Final
 from saecli.core.config import CallConfig, argument, option
 from saecli.core.errors import UsageError
 
-TARGETS: Final = {"shards": "saecli.convert.text:convert"}
+_DICTIONARIES: Final = "saecli.convert.dictionaries:convert"
+TARGETS: Final = {
+    "shards": "saecli.convert.text:convert",
+    **dict.fromkeys(("saelens", "dictionary_learning", "sparsify", "circuit-tracer"), _DICTIONARIES),
+    **dict.fromkeys(("saecli-graph", "neuronpedia-graph"), "saecli.convert.graphs:convert"),
+    "connections": "saecli.convert.connections:convert",
+}
 """What can be made, with the function that makes it: ``convert(config, progress) -> ConvertResult``."""
 
 
@@ -53,6 +59,32 @@ class ConvertConfig(CallConfig):
     val_fraction: float = option(0.1, help="Share that is held out.", minimum=0.0, maximum=1.0, panel="Token shards")
     shard_tokens: int = option(100_000_000, help="Most tokens of a shard.", minimum=1, panel="Token shards")
 
+    include: tuple[str, ...] = option(
+        (), help="Only the dictionaries whose name fits this pattern.", metavar="GLOB", panel="Dictionaries"
+    )
+    site: str | None = option(
+        None,
+        help="Where a dictionary reads (and writes), if its files do not say.",
+        metavar="SITE[>SITE]",
+        panel="Dictionaries",
+    )
+    norm_scale: float | None = option(
+        None, help="What inputs were multiplied by in training, if the files lack it.", panel="Dictionaries"
+    )
+    parallel: bool = option(
+        False, help="Attention and MLP of the model's blocks run in parallel (Pythia).", panel="Connections"
+    )
+    dtype: str = option(
+        "float32",
+        help="Number type of the weights written.",
+        choices=("float32", "float16", "bfloat16"),
+        metavar="TYPE",
+        panel="Dictionaries",
+    )
+    lossy: bool = option(
+        False, help="Accept a result that differs from the source.", flag="--lossy", panel="Dictionaries"
+    )
+
     @property
     def sources(self) -> tuple[str, ...]:
         """What to convert."""
@@ -71,6 +103,8 @@ class ConvertConfig(CallConfig):
             raise UsageError("convert needs what to convert and the folder to make: saecli convert SRC… DST --to NAME.")
         if not self.to:
             raise UsageError(f"Say what to make with --to: {', '.join(TARGETS)}.")
+        if self.norm_scale is not None and not self.norm_scale > 0:
+            raise UsageError(f"--norm-scale is positive, not {self.norm_scale:g}.")
         if not 0 < self.val_fraction < 1:
             raise UsageError(f"--val-fraction {self.val_fraction:g} must be more than 0 and less than 1.")
         if not self.documents:

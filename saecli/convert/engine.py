@@ -11,7 +11,7 @@ from pathlib import Path
 from saecli.convert.config import TARGETS, ConvertConfig
 from saecli.convert.result import ConvertResult
 from saecli.core.atomic import writing_folder
-from saecli.core.errors import InputError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.progress import Progress
 
 
@@ -42,6 +42,24 @@ def destination(config: ConvertConfig, mark: str) -> Iterator[Path]:
         yield folder
         if path.exists():  # the old folder goes when the new one is whole
             shutil.rmtree(path)
+
+
+def only_source(config: ConvertConfig) -> Path:
+    """The one source of a target that takes one; raises UsageError for several, InputError if it is not there."""
+    if len(config.sources) != 1:
+        raise UsageError(f"convert --to {config.to} takes one source, not {len(config.sources)}.")
+    if not (source := Path(config.sources[0])).is_file():
+        raise InputError(f"There is no file {source}.")
+    return source
+
+
+def refuse_file(config: ConvertConfig) -> None:
+    """Raises InputError if the destination, a file, must not be replaced."""
+    path = Path(config.destination)
+    if path.is_dir() or (path.exists() and path.samefile(config.sources[0])):
+        raise InputError(f"{path} is {'a folder' if path.is_dir() else 'the source'}.", "Name the file to make.")
+    if path.exists() and not config.overwrite:
+        raise InputError(f"{path} is there already.", "Name another file, or add --overwrite.")
 
 
 def refuse_if_there(config: ConvertConfig, mark: str) -> None:

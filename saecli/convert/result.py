@@ -34,6 +34,36 @@ class ShardsMade:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ConvertedDictionary:
+    """A dictionary in its new format, read back and compared with the old one on the same inputs."""
+
+    name: str = field_doc("Name", "Its path below the source.")
+    reads: str = field_doc("Reads", "The site it reads.")
+    writes: str = field_doc("Writes", "The site it reconstructs.")
+    architecture: str = field_doc("Architecture", "Before.")
+    becomes: str = field_doc("Becomes", "Architecture after.")
+    encode_difference: float = field_doc(
+        "Encode difference", "Largest difference of activations, relative to the largest activation."
+    )
+    decode_difference: float = field_doc(
+        "Decode difference", "Largest difference of reconstructions, relative to the largest value."
+    )
+    flipped_share: float = field_doc("Flipped share", "Share of active features that are active in one only.")
+
+    @property
+    def difference(self) -> float:
+        """The larger of the two differences."""
+        return max(self.encode_difference, self.decode_difference)
+
+    def __str__(self) -> str:
+        what = self.architecture if self.becomes == self.architecture else f"{self.architecture} as {self.becomes}"
+        return (
+            f"{self.name}: {what}; differs by {self.encode_difference:.1e} in activations, "
+            f"{self.decode_difference:.1e} in reconstructions"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ConvertResult(Result):
     """What was made of what."""
 
@@ -42,15 +72,22 @@ class ConvertResult(Result):
     to: str = field_doc("To", "What was to be made, as --to names it.")
     destination: str = field_doc("Destination", "The folder that was made, as it was given.")
     shards: ShardsMade | None = field_doc("Shards", "The token shards, if that is what was made.", default=None)
+    dictionaries: tuple[ConvertedDictionary, ...] = field_doc(
+        "Dictionaries", "The dictionaries, if that is what was made.", default=()
+    )
+    facts: tuple[str, ...] = field_doc("Facts", "What is to be said of a graph or of connections.", default=())
     steps: tuple[str, ...] = field_doc("Steps", "With --plan: what would be done; otherwise empty.", default=())
 
     def summary_lines(self) -> list[str]:
         """What was made, or with --plan what would be."""
         made = self.shards.summary_lines() if self.shards is not None else []
-        return [*self.steps, *made, *([] if self.steps else [f"Made {self.destination}"])]
+        made += [str(one) for one in self.dictionaries]
+        return [*self.steps, *made, *self.facts, *([] if self.steps else [f"Made {self.destination}"])]
 
     def next_command(self) -> str:
-        """Train on the shards."""
-        if self.steps or self.shards is None:
+        """Train on the shards, look at the dictionaries."""
+        if self.steps:
             return ""
-        return f"saecli train lm --data {self.destination}"
+        if self.shards is not None:
+            return f"saecli train lm --data {self.destination}"
+        return f"saecli zoo show {self.destination}"

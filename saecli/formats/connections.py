@@ -51,6 +51,14 @@ def write_connections(connections: Connections, path: Path) -> None:
     write_bytes(path, serialise(tensors, metadata))
 
 
+def sniff(path: Path) -> bool:
+    """Whether a file holds connections of this format, by its header."""
+    try:
+        return str(safetensors_metadata(path).get("schema", "")).startswith(f"{SCHEMA}/")
+    except InputError:
+        return False
+
+
 def read_connections(path: Path) -> Connections:
     """Read a file.
 

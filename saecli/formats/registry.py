@@ -11,8 +11,9 @@ A format is one module of this package with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -56,6 +57,18 @@ class Hints:
     model: str = ""
     processing: Literal["raw", "folded", ""] = ""
     norm_scale: float | None = None
+
+    @classmethod
+    def parse(cls, site: str | None, **known: Any) -> Hints:
+        """Hints with the sites of ``12.resid_post`` or ``12.mlp_in>12.mlp_out``; ``known`` are the other fields.
+
+        Raises:
+            UsageError: No site.
+        """
+        if site is None:
+            return cls(**known)
+        reads, _, writes = site.partition(">")
+        return cls(Site.parse(reads), Site.parse(writes or reads), **known)
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,20 @@ class Found:
     path: Path
     items: tuple[Item, ...]
     notes: tuple[str, ...] = ()
+
+    def only(self, patterns: Sequence[str]) -> Found:
+        """Only the dictionaries whose name fits one of the patterns; all of them without patterns.
+
+        Raises:
+            UsageError: None fits.
+        """
+        items = tuple(one for one in self.items if not patterns or any(fnmatchcase(one.name, p) for p in patterns))
+        if not items:
+            raise UsageError(
+                f"{' '.join(patterns)} fits no dictionary of {self.path}.",
+                f"There are {', '.join(one.name or str(one.config.reads) for one in self.items[:5])}.",
+            )
+        return replace(self, items=items)
 
     def suite(self, name: str, dtype: torch.dtype = torch.float32, device: str | torch.device = "cpu") -> Suite:
         """The dictionaries as the suite of one model.

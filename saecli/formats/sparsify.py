@@ -18,7 +18,7 @@ import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from safetensors.torch import save as serialise
@@ -173,6 +173,7 @@ def write(
     model: str = "",
     context: int = 0,
     prepends_bos: bool | None = None,
+    processing: Literal["raw", "folded", ""] = "",
 ) -> None:
     """Write coders as a run of sparsify: a folder per hookpoint, and config.json with what is known of the run.
 
@@ -183,7 +184,7 @@ def write(
         dtype: Number type of the stored weights.
         model: Name of the model, which decides how its modules are called.
         context: Positions per sequence they were trained on; 0 if unknown.
-        prepends_bos: Has no place in this format.
+        prepends_bos, processing: Have no place in this format.
 
     Raises:
         UsageError: Something that sparsify cannot express, named; nothing is written then.
