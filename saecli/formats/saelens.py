@@ -45,7 +45,6 @@ WHITENING: Final = "activation_whitening.safetensors"
 SPARSITY: Final = "sparsity.safetensors"
 _LAYOUT_VERSION: Final = "6.0.0"  # the sae-lens version from which on cfg.json is nested as it is written here
 _FOLDS: Final = ("fold_ln", "center_writing_weights", "center_unembed")
-_FOLDED: Final = {"fold_ln": True, "center_writing_weights": True}  # how TransformerLens is told
 _NEVER: Final = -9.5  # log10 of how often a feature fired; 1e-10 is added before the logarithm
 
 
@@ -97,7 +96,6 @@ def write(
         **({"model_name": model} if model else {}),
         **({"context_size": context} if context else {}),
         **({} if prepends_bos is None else {"prepend_bos": prepends_bos}),
-        **({"model_from_pretrained_kwargs": _FOLDED} if processing == "folded" else {}),
         **({"model_from_pretrained_kwargs": dict.fromkeys(_FOLDS, processing == "folded")} if processing else {}),
     }
     files = {

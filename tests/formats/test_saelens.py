@@ -508,5 +508,5 @@ def test_metadata_is_written(tmp_path, processing):
     write({"x": made}, tmp_path, model="tiny", context=12, prepends_bos=True, processing=processing)
     item = only(tmp_path)
     assert (item.name, item.model, item.context, item.prepends_bos) == ("x", "tiny", 12, True)
-    assert item.processing == ("folded" if processing == "folded" else "")
+    assert item.processing == processing
     assert load_file(tmp_path / "x" / "sae_weights.safetensors")["W_enc"].dtype == torch.float32
