@@ -17,7 +17,7 @@ _saecli() {
                 'trace:Circuit graph of a prediction: what helps or hurts it, and through what.'
                 'train:Train what the other commands need.'
                 'download:Fetch models, dictionaries and data sets, or list what there is.'
-                'convert:Turn text into token shards.'
+                'convert:Dictionaries into other formats, text into token shards.'
                 'zoo:What there is: models, dictionaries and data sets by name, and what a file or folder is.'
                 'schema:Print the JSON schema of what a command prints with --json.'
             )
@@ -234,6 +234,7 @@ _saecli_zoo() {
         command)
             commands=(
                 'list:Models, suites of dictionaries and data sets that have a name.'
+                'show:What a file, a folder or a name is; nothing of it is run.'
                 'cache:What was downloaded.'
             )
             _describe command commands
@@ -241,6 +242,7 @@ _saecli_zoo() {
         rest)
             case $line[1] in
                 list) _saecli_zoo_list ;;
+                show) _saecli_zoo_show ;;
                 cache) _saecli_zoo_cache ;;
             esac
             ;;
@@ -255,6 +257,17 @@ _saecli_zoo_list() {
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
         '1:kind:(models suites data)'
+}
+
+_saecli_zoo_show() {
+    _arguments \
+        '*--include=[Only the dictionaries whose name fits this pattern.]:value: ' \
+        '--site=[Where a dictionary reads (and writes), if its files do not say.]:value: ' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '1:target:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b)'
 }
 
 _saecli_zoo_cache() {

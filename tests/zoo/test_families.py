@@ -113,6 +113,12 @@ def test_sharded_and_pickled_weights_are_the_same_model(case, tmp_path):
     assert torch.equal(load_model(str(pickled)).run(tokens).logits, expected)
 
 
+def test_what_a_trainer_left_beside_the_weights_is_not_taken_for_a_model(case):
+    folder, family, _, _ = case
+    torch.save({"cpu": torch.ones(3)}, folder / "rng_state.pth")
+    assert load_model(str(folder)).info.family == family
+
+
 def test_an_index_that_leads_elsewhere_or_nowhere(case, tmp_path):
     folder, *_ = case
     (tmp_path / "config.json").write_bytes((folder / "config.json").read_bytes())
