@@ -18,7 +18,7 @@ QUICK = Patience(attempts=3, first_wait_s=0.0, longest_wait_s=5.0, connect_s=2.0
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """The hub that `hf:` means, spoken to by the real client without long waits."""
-    from huggingface_hub import close_session, constants
+    from huggingface_hub import constants
 
     with Hub() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url)
@@ -26,9 +26,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
         monkeypatch.delenv("HF_TOKEN", raising=False)
         monkeypatch.setattr(engine, "PATIENCE", QUICK)
-        close_session()
         yield server
-        close_session()
 
 
 @pytest.fixture
