@@ -60,7 +60,7 @@ _saecli_flags() {
         'zoo list') words='--search --json --quiet -q --help' ;;
         'zoo show') words='--include --site --json --quiet -q --help' ;;
         'zoo cache') words='--help' ;;
-        'zoo cache ls') words='--cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
+        'zoo cache ls') words='--cache-dir --json --quiet -q --help' ;;
         'zoo cache prune') words='--older-than --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'schema') words='--help' ;;
     esac
@@ -184,8 +184,6 @@ _saecli_values() {
         'zoo show|') words='gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b' paths='' ;;
         'zoo cache|') words='ls prune' paths='' ;;
         'zoo cache ls|--cache-dir') words='' paths='dirs' ;;
-        'zoo cache ls|--config') words='' paths='files' ;;
-        'zoo cache ls|--template') words='othello-mini' paths='' ;;
         'zoo cache prune|--older-than') words='' paths='' ;;
         'zoo cache prune|--cache-dir') words='' paths='dirs' ;;
         'zoo cache prune|--config') words='' paths='files' ;;

@@ -211,10 +211,6 @@ complete -c saecli -n '__saecli_at "zoo cache"' -f -a ls -d 'List it: revision, 
 complete -c saecli -n '__saecli_at "zoo cache"' -f -a prune -d 'Remove names, what is old, unfinished downloads.'
 complete -c saecli -n '__saecli_at "zoo cache"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "zoo cache ls"' -l cache-dir -d 'Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.' -x -a '(__fish_complete_directories)'
-complete -c saecli -n '__saecli_at "zoo cache ls"' -l plan -d 'Say what would be done and stop.'
-complete -c saecli -n '__saecli_at "zoo cache ls"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "zoo cache ls"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
-complete -c saecli -n '__saecli_at "zoo cache ls"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "zoo cache ls"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "zoo cache ls"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "zoo cache ls"' -s q -d 'Print nothing but the result and errors.'

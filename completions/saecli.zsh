@@ -297,10 +297,6 @@ _saecli_zoo_cache() {
 _saecli_zoo_cache_ls() {
     _arguments \
         '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
-        '--plan[Say what would be done and stop.]' \
-        '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
-        '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \

@@ -10,9 +10,9 @@ DOOR = Door(
     examples=[
         ("saecli download --search gpt2", "what the zoo has of GPT-2"),
         ("saecli download gpt2", "a model by its name"),
-        ("saecli download hf:org/repo/layer_8@v1 --plan", "files and bytes, without fetching them"),
-        ("saecli download https://host/sweep.zip --include '*/trainer_1/*'", "some members of an archive"),
-        ("saecli download --lock saecli.lock.json", "what a project's lock file says"),
+        ("saecli download hf:org/repo/layer_8@v1 --plan", "files and bytes only"),
+        ("saecli download https://host/a.zip!/folder", "members of an archive"),
+        ("saecli download --lock saecli.lock.json", "what a lock file says"),
     ],
     keeps_run=False,
 )

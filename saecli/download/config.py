@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saecli.core.config import CallConfig, argument, option
+from saecli.core.config import CallConfig, CommandConfig, OutputConfig, argument, option
 from saecli.core.errors import UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheMixin(CallConfig):
+class CacheMixin(CommandConfig):
     """Where the cache is."""
 
     cache_dir: str | None = option(
@@ -23,7 +23,7 @@ class CacheMixin(CallConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DownloadConfig(CacheMixin):
+class DownloadConfig(CacheMixin, CallConfig):
     """What to fetch."""
 
     command: ClassVar[str] = "download"
@@ -71,14 +71,14 @@ class DownloadConfig(CacheMixin):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CacheListConfig(CacheMixin):
+class CacheListConfig(CacheMixin, OutputConfig):
     """What is in the cache."""
 
     command: ClassVar[str] = "zoo cache ls"
 
 
 @dataclass(frozen=True, kw_only=True)
-class CachePruneConfig(CacheMixin):
+class CachePruneConfig(CacheMixin, CallConfig):
     """What to remove from the cache."""
 
     command: ClassVar[str] = "zoo cache prune"
