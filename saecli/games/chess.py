@@ -27,7 +27,7 @@ OPEN, CHECKMATE, STALEMATE = 0, 1, 2
 """How a game stands after its last move: it may go on, the player to move is mated, has no move."""
 
 _GAMES_PER_CHUNK = 4096  # large enough to hide the cost of a call, small enough for the second-level cache
-_RANDOM_GAMES_PER_CHUNK = 1024  # part of what a seed means
+_RANDOM_GAMES_PER_CHUNK = 4096  # part of what a seed means
 _CORNER_OF_RIGHT = np.array([1 << 7, 1 << 0, 1 << 63, 1 << 56], dtype=np.uint64)
 _CORNERS_OF_RIGHTS: Bitboards = np.array(
     [sum(int(_CORNER_OF_RIGHT[right]) for right in range(4) if rights >> right & 1) for rights in range(16)],

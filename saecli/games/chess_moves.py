@@ -1,7 +1,7 @@
 """All legal moves of many chess positions at once.
 
 Every piece of every position is one entry of a flat list, with the squares it may go to as one bitboard; the list is
-ordered by position, kind of piece and square. Counting, choosing and listing moves are sums over it.
+ordered by position and square. Counting, choosing and listing moves are sums over it.
 
 Shapes: N positions, M pieces of the movers in all of them, R chosen rows.
 """
@@ -9,6 +9,7 @@ Shapes: N positions, M pieces of the movers in all of them, R chosen rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,8 @@ from saecli.games.chess_position import (
 )
 from saecli.games.chess_tables import (
     BITS,
+    FILE_A,
+    FILE_H,
     KING,
     KNIGHT,
     LINE,
@@ -35,6 +38,7 @@ from saecli.games.chess_tables import (
     RANK_3,
     Bitboards,
     bishop_attacks,
+    each_bit,
     rook_attacks,
     square_of,
 )
@@ -57,6 +61,7 @@ class LegalMoves:
         origin: intp [M], its square.
         targets: uint64 [M], where it may go.
         weight: int64 [M], moves per target: four for a pawn about to promote, else one.
+        bounds: intp [N + 1], the first piece of each position.
     """
 
     position: Position
@@ -65,16 +70,22 @@ class LegalMoves:
     origin: npt.NDArray[np.intp]
     targets: Bitboards
     weight: npt.NDArray[np.int64]
+    bounds: npt.NDArray[np.intp]
 
-    @property
+    @cached_property
     def per_piece(self) -> npt.NDArray[np.int64]:
         """int64 [M]: moves of each piece."""
         return np.bitwise_count(self.targets) * self.weight
 
-    @property
+    @cached_property
+    def _total(self) -> npt.NDArray[np.int64]:
+        """int64 [M + 1]: moves of all pieces before each one."""
+        return np.concatenate([[0], np.cumsum(self.per_piece)])
+
+    @cached_property
     def count(self) -> npt.NDArray[np.int64]:
         """int64 [N]: legal moves of each position."""
-        return np.bincount(self.row, self.per_piece, len(self.position)).astype(np.int64)
+        return np.diff(self._total[self.bounds])
 
     @property
     def destinations(self) -> Bitboards:
@@ -89,15 +100,12 @@ class LegalMoves:
         Args:
             rank: int64 [N], from 0 to the position's count less one; a position without moves makes none.
         """
-        per_piece = self.per_piece
-        total = np.cumsum(per_piece)
-        count = np.bincount(self.row, per_piece, len(self.position)).astype(np.int64)
-        first = np.cumsum(count) - count
-        entry = np.minimum(np.searchsorted(total, first + rank, side="right"), len(total) - 1)
-        rest = first + rank - (total[entry] - per_piece[entry])
+        some = self.count > 0
+        wanted = self._total[self.bounds[:-1]] + rank
+        entry = np.minimum(np.searchsorted(self._total[1:], wanted, side="right"), len(self.row) - 1)
+        rest = wanted - self._total[entry]
         weight = self.weight[entry]
         square = _select(self.targets[entry], rest // weight)
-        some = count > 0
         return Steps(
             self.piece[entry],
             np.where(some, BITS[self.origin[entry]], 0),
@@ -123,19 +131,17 @@ class LegalMoves:
         row = self.row[entry]
         flip = self.position.flip[row]
         found = np.zeros((len(self.position), MOST_MOVES), dtype=np.uint16)
-        count = self.count
-        column = np.arange(len(row)) - (np.cumsum(count) - count)[row]
+        column = np.arange(len(row)) - self._total[self.bounds[:-1]][row]
         found[row, column] = (self.origin[entry] ^ flip) | (target ^ flip) << 6 | promotion << 12
         return found
 
 
 def legal_moves(position: Position) -> LegalMoves:
     """All legal moves."""
-    kinds_NP = np.ascontiguousarray(position.pieces[0].T)
-    at = np.flatnonzero(_unpacked(kinds_NP.reshape(-1)))
-    row_kind, origin = at >> 6, at & 63
-    row = row_kind // 6
-    piece = row_kind - row * 6
+    at = np.flatnonzero(_unpacked(position.own))
+    row, origin = at >> 6, at & 63
+    piece = _kinds(position)[at].astype(np.intp)
+    bounds = np.concatenate([[0], np.cumsum(np.bitwise_count(position.own), dtype=np.intp)])
     targets = np.zeros(len(at), dtype=np.uint64)
     occupied = position.occupied[row]
     for kinds, attacks in (((BISHOP, QUEEN), bishop_attacks), ((ROOK, QUEEN), rook_attacks)):
@@ -144,15 +150,19 @@ def legal_moves(position: Position) -> LegalMoves:
     which = np.flatnonzero(piece == KNIGHTS)
     targets[which] = KNIGHT[origin[which]]
     pawns = np.flatnonzero(piece == PAWN)
-    targets[pawns] = _pawn_targets(position, row[pawns], origin[pawns])
-    pinned = np.flatnonzero(position.pinned[row] & BITS[origin])
-    targets[pinned] &= LINE[(position.king[row[pinned]] << 6) + origin[pinned]]
-    kings = np.flatnonzero(piece == KING_PIECE)
+    targets[pawns] = _pawn_targets(origin[pawns], ~occupied[pawns], position.their[row[pawns]])
     targets &= (~position.own & position.evasion)[row]
-    targets[kings] = KING[origin[kings]] & ~position.own & ~position.threatened | castles(position)
-    _add_en_passant(position, row, origin, pawns, targets)
-    weight = np.where((piece == PAWN) & (origin >= 48), 4, 1)
-    return LegalMoves(position, row, piece, origin, targets, weight)
+    for rows, one in each_bit(position.pinned):
+        targets[_entry(position, bounds, rows, one)] &= LINE[(position.king[rows] << 6) + square_of(one)]
+    for rows, one in each_bit(_beside_en_passant(position)):
+        occupied, victim = position.after_en_passant(rows, one)
+        safe = position.attackers(rows, position.king[rows], occupied) & ~victim == 0
+        targets[_entry(position, bounds, rows[safe], one[safe])] |= position.en_passant[rows[safe]]
+    kings = _entry(position, bounds, np.arange(len(position)), position.pieces[0, KING_PIECE])
+    targets[kings] = KING[position.king] & ~position.own & ~position.threatened | castles(position)
+    weight = np.ones(len(at), dtype=np.int64)
+    weight[pawns[origin[pawns] >= 48]] = len(PROMOTIONS)
+    return LegalMoves(position, row, piece, origin, targets, weight, bounds)
 
 
 def castles(position: Position) -> Bitboards:
@@ -182,24 +192,35 @@ def steps_of(position: Position, code: npt.NDArray[np.uint16]) -> Steps:
     return Steps(piece, origin, target, fields >> 12)
 
 
-def _pawn_targets(position: Position, row: npt.NDArray[np.intp], origin: npt.NDArray[np.intp]) -> Bitboards:
+def _pawn_targets(origin: npt.NDArray[np.intp], empty: Bitboards, their: Bitboards) -> Bitboards:
     """Where pawns go, en passant left out."""
-    empty = ~position.occupied[row]
     once = BITS[origin] << np.uint64(8) & empty
     twice = (once & np.uint64(RANK_3)) << np.uint64(8) & empty
-    return once | twice | PAWN_CAPTURES[origin] & position.their[row]
+    return once | twice | PAWN_CAPTURES[origin] & their
 
 
-def _add_en_passant(
-    position: Position,
-    row: npt.NDArray[np.intp],
-    origin: npt.NDArray[np.intp],
-    pawns: npt.NDArray[np.intp],
-    targets: Bitboards,
-) -> None:
-    able = pawns[np.flatnonzero(PAWN_CAPTURES[origin[pawns]] & position.en_passant[row[pawns]])]
-    able = able[position.en_passant_is_safe(row[able], BITS[origin[able]])]
-    targets[able] |= position.en_passant[row[able]]
+def _beside_en_passant(position: Position) -> Bitboards:
+    """uint64 [N]: the mover's pawns that could capture en passant if their king were safe."""
+    jumped = position.en_passant
+    west, east = jumped >> np.uint64(9) & ~np.uint64(FILE_H), jumped >> np.uint64(7) & ~np.uint64(FILE_A)
+    return (west | east) & position.pieces[0, PAWN]
+
+
+def _entry(
+    position: Position, bounds: npt.NDArray[np.intp], rows: npt.NDArray[np.intp], one: Bitboards
+) -> npt.NDArray[np.intp]:
+    """The entries of the mover's pieces that stand on squares, given as boards of one bit."""
+    return bounds[rows] + np.bitwise_count(position.own[rows] & (one - np.uint64(1)))
+
+
+def _kinds(position: Position) -> npt.NDArray[np.uint8]:
+    """uint8 [N * 64]: the kind of the mover's piece on each square, 0 without one, from its three binary digits."""
+    _, knights, bishops, rooks, queens, king = position.pieces[0]
+    found = np.zeros(64 * len(position), dtype=np.uint8)
+    for digit in (queens | king, bishops | rooks, knights | rooks | king):
+        found += found
+        found += _unpacked(digit).view(np.uint8)
+    return found
 
 
 def _unpacked(boards: Bitboards) -> npt.NDArray[np.bool_]:

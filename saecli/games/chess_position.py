@@ -26,8 +26,8 @@ from saecli.games.chess_tables import (
     Bitboards,
     Squares,
     attack_map,
-    bishop_attacks,
-    rook_attacks,
+    each_bit,
+    rook_and_bishop_attacks,
     square_of,
 )
 
@@ -125,7 +125,8 @@ class Position:
         if not self.black.any():
             found[:] = oriented
         elif self.black.all():
-            found[:] = oriented[:, ::-1].byteswap()
+            found[:] = oriented[:, ::-1]
+            found.byteswap(inplace=True)
         else:
             found[:] = np.where(self.black[:, None, None], oriented[:, ::-1].byteswap(), oriented)
         return found.reshape(-1, 12)
@@ -174,17 +175,11 @@ class Position:
         checkers |= PAWN_CAPTURES[self.king] & pawns
         snipers = ROOK_RAYS[self.king] & (rooks | queens)
         snipers |= BISHOP_RAYS[self.king] & (bishops | queens)
-        rows = np.flatnonzero(snipers)
-        left = snipers[rows]
-        while rows.size:  # one sniper of each position per turn
-            sniper = left & (~left + _ONE)
+        for rows, sniper in each_bit(snipers):
             shields = BETWEEN[(self.king[rows] << 6) + square_of(sniper)] & self.occupied[rows]
             checkers[rows] |= np.where(shields == 0, sniper, 0)
             alone = (shields & (shields - _ONE)) == 0
             pinned[rows] |= np.where(alone, shields, 0) & self.own[rows]
-            left ^= sniper
-            more = np.flatnonzero(left)
-            rows, left = rows[more], left[more]
         return found
 
     @cached_property
@@ -207,16 +202,15 @@ class Position:
         """uint64 [R]: the opponent's pieces that attack one square each of some positions, seen through what is not
         ``occupied``."""
         pawns, knights, bishops, rooks, queens, king = self.pieces[1][:, rows]
-        found = rook_attacks(square, occupied) & (rooks | queens)
-        found |= bishop_attacks(square, occupied) & (bishops | queens)
+        straight, oblique = rook_and_bishop_attacks(square, occupied)
+        found = straight & (rooks | queens) | oblique & (bishops | queens)
         return found | KNIGHT[square] & knights | PAWN_CAPTURES[square] & pawns | KING[square] & king
 
-    def en_passant_is_safe(self, rows: npt.NDArray[np.intp], origin: Bitboards) -> npt.NDArray[np.bool_]:
-        """bool [R]: whether the king of these positions is safe once a pawn from ``origin`` captured en passant."""
+    def after_en_passant(self, rows: npt.NDArray[np.intp], origin: Bitboards) -> tuple[Bitboards, Bitboards]:
+        """uint64 [R] twice: what is occupied once a pawn from ``origin`` captured en passant, and what it captured."""
         target = self.en_passant[rows]
         victim = target >> np.uint64(8)
-        occupied = self.occupied[rows] ^ origin ^ target ^ victim
-        return (self.attackers(rows, self.king[rows], occupied) & ~victim) == 0
+        return self.occupied[rows] ^ origin ^ target ^ victim, victim
 
     def free_castles(self, rows: npt.NDArray[np.intp]) -> Bitboards:
         """uint64 [R]: where the king may castle to, G1, C1 or both, if nothing attacks the squares it passes."""

@@ -84,18 +84,12 @@ def meaning(position: Position, words: npt.NDArray[np.int32]) -> Meaning:
     rank = said >> 13 & 15
     able &= _FILES[said >> 9 & 15] & _RANKS[np.where(position.black & (rank > 0), 9 - rank, rank)]
     able &= _all_where((position.own & target == 0) & (words > 0) & (castling == 0))
-    legal = able & _unpinned(position, square) & _all_where(position.evasion & target != 0)
-    kings = np.flatnonzero((piece == KING_PIECE) & (able != 0))
-    unseen = position.occupied[kings] ^ position.pieces[0, KING_PIECE, kings]
-    legal[kings] = able[kings] & _all_where(position.attackers(kings, square[kings], unseen) == 0)
-    passing = np.flatnonzero((piece == PAWN) & (target == position.en_passant) & (able != 0))
-    if passing.size:
-        legal[passing] = able[passing] & _all_where(position.en_passant_is_safe(passing, able[passing]))
+    legal = able & _unpinned(position, square) & _all_where((position.evasion & target != 0) | (piece == KING_PIECE))
     castles = np.flatnonzero(castling)
-    if castles.size:
-        target[castles] = np.where(castling[castles] == SHORT, np.uint64(G1), np.uint64(C1))
-        able[castles] = position.pieces[0, KING_PIECE, castles]
-        legal[castles] = able[castles] & _all_where(_may_castle(position, castles, target[castles]))
+    target[castles] = np.where(castling[castles] == SHORT, np.uint64(G1), np.uint64(C1))
+    able[castles] = position.pieces[0, KING_PIECE, castles]
+    legal[castles] = able[castles] & _all_where(position.free_castles(castles) & target[castles] != 0)
+    _drop_unsafe(position, piece, castles, target, able, legal)
     one = _all_where((legal != 0) & (legal & (legal - np.uint64(1)) == 0))
     return Meaning(Steps(piece, legal & one, target & one, promotion), able, legal)
 
@@ -152,12 +146,28 @@ def _pawns_able(
     return (steps | captures) & pawns & _all_where(due == (promotion > 0))
 
 
-def _may_castle(position: Position, rows: npt.NDArray[np.intp], target: Bitboards) -> npt.NDArray[np.bool_]:
-    """bool [R]: whether the king of these rows may castle to the targets."""
-    found = position.free_castles(rows) & target != 0
-    for passed in (square_of(target), np.where(target == G1, 5, 3)):
-        found &= position.attackers(rows, passed, position.occupied[rows]) == 0
-    return found
+def _drop_unsafe(
+    position: Position,
+    piece: npt.NDArray[np.intp],
+    castles: npt.NDArray[np.intp],
+    target: Bitboards,
+    able: Bitboards,
+    legal: Bitboards,
+) -> None:
+    """Settles the moves whose safety pins and checks do not tell: the king's, castling among them, and en passant."""
+    kings = np.flatnonzero((piece == KING_PIECE) & (able != 0))
+    passing = np.flatnonzero((piece == PAWN) & (target == position.en_passant) & (able != 0))
+    without_king = position.occupied[kings] ^ position.pieces[0, KING_PIECE, kings]
+    after_capture, victim = position.after_en_passant(passing, able[passing])
+    attackers = position.attackers(
+        np.concatenate([kings, castles, passing]),
+        np.concatenate([square_of(target[kings]), np.where(target[castles] == G1, 5, 3), position.king[passing]]),
+        np.concatenate([without_king, position.occupied[castles], after_capture]),
+    )
+    to_target, passed, discovered = np.split(attackers, [len(kings), len(kings) + len(castles)])
+    legal[passing] = able[passing] & _all_where(discovered & ~victim == 0)
+    legal[kings] &= _all_where(to_target == 0)
+    legal[castles] &= _all_where(passed == 0)
 
 
 def _kind(position: Position, piece: npt.NDArray[np.intp]) -> Bitboards:

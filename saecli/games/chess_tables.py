@@ -10,6 +10,8 @@ Shapes: N positions or pieces; the leading axis 4 is the line: rank, file, diago
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -98,10 +100,9 @@ def _pair_tables() -> tuple[Bitboards, Bitboards]:
 
 KNIGHT, KING, PAWN_CAPTURES = _leaps(_KNIGHT), _leaps(_KING), _leaps(_UPWARD)
 """uint64 [64]: where a knight, a king, and a pawn that moves to higher ranks may go or capture."""
-_MASKS, _FACTORS, _SEEN = _line_tables()
-_SEEN_FLAT = _SEEN.reshape(4, -1)
-ROOK_RAYS: Bitboards = _SEEN[0, :, 0] | _SEEN[1, :, 0]
-BISHOP_RAYS: Bitboards = _SEEN[2, :, 0] | _SEEN[3, :, 0]
+_MASKS, _FACTORS, _SEEN = (table.reshape(-1) for table in _line_tables())
+_LINE_OFFSETS = 64 * np.arange(4)[:, None]
+ROOK_RAYS, BISHOP_RAYS = np.bitwise_or.reduce(_SEEN.reshape(2, 2, 64, 64)[..., 0], axis=1)
 """uint64 [64]: what a rook, a bishop sees on an empty board."""
 BETWEEN, LINE = _pair_tables()
 """uint64 [64 * 64], index ``a * 64 + b``: the squares between two squares of one line, and that whole line."""
@@ -112,22 +113,46 @@ def square_of(bits: Bitboards) -> Squares:
     return np.bitwise_count(bits - np.uint64(1)).astype(np.intp)
 
 
+def each_bit(boards: Bitboards) -> Iterator[tuple[npt.NDArray[np.intp], Bitboards]]:
+    """The set bits of boards [N], one of each row at a time: rows [R], and their boards of one bit."""
+    rows = np.flatnonzero(boards)
+    left = boards[rows]
+    while rows.size:
+        one = left & (~left + np.uint64(1))
+        yield rows, one
+        left ^= one
+        more = np.flatnonzero(left)
+        rows, left = rows[more], left[more]
+
+
 def rook_attacks(square: Squares, occupied: Bitboards) -> Bitboards:
     """What rooks on these squares see, the first piece on each ray included, [N]."""
-    return _along(0, square, occupied) | _along(1, square, occupied)
+    rank, file = _along(slice(0, 2), square, occupied)
+    return rank | file
 
 
 def bishop_attacks(square: Squares, occupied: Bitboards) -> Bitboards:
     """What bishops on these squares see, the first piece on each ray included, [N]."""
-    return _along(2, square, occupied) | _along(3, square, occupied)
+    diagonal, other = _along(slice(2, 4), square, occupied)
+    return diagonal | other
 
 
-def _along(line: int, square: Squares, occupied: Bitboards) -> Bitboards:
-    number = _MASKS[line][square]
+def rook_and_bishop_attacks(square: Squares, occupied: Bitboards) -> tuple[Bitboards, Bitboards]:
+    """What a rook and what a bishop sees from these squares, [N] each."""
+    rank, file, diagonal, other = _along(slice(0, 4), square, occupied)
+    return rank | file, diagonal | other
+
+
+def _along(lines: slice, square: Squares, occupied: Bitboards) -> Bitboards:
+    """What is seen from the squares on each of some lines, [lines, N]."""
+    at = square + _LINE_OFFSETS[lines]
+    number = _MASKS[at]
     number &= occupied
-    number *= _FACTORS[line][square]
+    number *= _FACTORS[at]
     number >>= np.uint64(58)
-    return _SEEN_FLAT[line][(square << 6) + number.view(np.int64)]
+    at <<= 6
+    at += number.view(np.int64)
+    return _SEEN[at]
 
 
 def attack_map(pieces: Bitboards, occupied: Bitboards, *, upward: bool) -> Bitboards:

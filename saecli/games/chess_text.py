@@ -38,7 +38,7 @@ _BEGINNING = re.compile(
 _SPACE, _SEMICOLON, _DOT, _ZERO, _NINE = (ord(character) for character in " ;.09")
 _WORD = 8  # characters that fit into one integer
 _FIRST_BYTES = np.array([(1 << 8 * length) - 1 for length in range(_WORD + 1)], dtype=np.uint64)
-_NOT_ASCII = "\x7f"
+_OTHER = "\x7f"  # stands for every character that no move has and that does not fit into a byte
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Transcripts:
     """Games cut into words.
 
     Attributes:
-        characters: uint8 [N, C], the texts in ASCII, 0 after the end.
+        characters: uint8 [N, C], the texts in ASCII (127 for other characters), 0 after the end.
         lengths: int64 [N], characters per text.
         words: int32 [N, P], what each move says (``read_word``); UNREADABLE or NO_MOVE.
         first: int32 [N, P], the position of a move's first character, after its number.
@@ -114,8 +114,8 @@ def parse(texts: Sequence[str]) -> Transcripts:
     lengths = np.array([len(text) for text in texts], dtype=np.int64)
     width = int(lengths.max(initial=0)) + _WORD  # blanks behind every text, so that a word ends within its row
     joined = "".join(text.ljust(width) for text in texts)
-    if not joined.isascii():
-        joined = "".join(character if character.isascii() else _NOT_ASCII for character in joined)
+    if not joined.isascii() or "\0" in joined:
+        joined = "".join(character if "\0" < character < _OTHER else _OTHER for character in joined)
     characters = np.frombuffer(joined.encode("ascii"), dtype=np.uint8).reshape(len(texts), width)
     first, stop = _moves_in(characters)
     words = _read_words(characters.reshape(-1), first, stop)

@@ -59,7 +59,8 @@ def play(n: int, choose: Choice, max_chars: int | None = None) -> Games:
         rows = np.flatnonzero(going)
         if not rows.size:
             return Games(_texts(np.concatenate(plies_NW, axis=1), max_chars), np.concatenate(moves, axis=1))
-        games, position, steps = games[rows], position.take(rows), steps.take(rows)
+        if len(rows) < len(games):
+            games, position, steps = games[rows], position.take(rows), steps.take(rows)
         plies_NW.append(_one_ply(n, games, ply, written(position, steps)))
         moves.append(np.zeros((n, 1), dtype=np.uint16))
         moves[-1][games, 0] = codes(position, steps)

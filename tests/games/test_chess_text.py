@@ -111,6 +111,10 @@ def test_other_words_are_kept_as_unreadable(tail: str):
     assert not found.cut[0]
 
 
+def test_a_zero_byte_is_a_character_like_others():
+    assert chess_text.parse(["e4\0 e5"]).words[0].tolist() == [chess_text.UNREADABLE, chess_text.read_word("e5")]
+
+
 def test_what_words_say():
     read = chess_text.read_word
     assert read("Nf3") == read("Nxf3+") == read("Nf3#") == read("Nf3!?") == 1 | 21 << 3 | 1 << 22
@@ -140,4 +144,4 @@ def test_any_text_can_be_cut_into_words(texts: list[str]):
         for ply in range(int(found.counts[game])):
             word = text[found.first[game, ply] : found.stop[game, ply]]
             assert word
-            assert found.word(game, ply) == "".join(c if c.isascii() else "\x7f" for c in word)
+            assert found.word(game, ply) == "".join(c if "\0" < c < "\x7f" else "\x7f" for c in word)
