@@ -19,13 +19,13 @@ from saecli.download.config import DownloadConfig
 from saecli.download.listing import listed
 from saecli.download.patience import Patience
 from saecli.download.result import DownloadResult, FileRow, NameRow
+from saecli.download.want import DATA
 
 if TYPE_CHECKING:
     from saecli.download.plan import Plan
 
 PATIENCE = Patience()
 LABEL = "downloading"
-DATA = "data:"
 GENERATE = "generate:"
 
 
@@ -78,7 +78,8 @@ class Download:
 
     def plans(self) -> list[Plan]:
         """Finds out what is to be done; names that cannot be had are noted as failures."""
-        from saecli.download.plan import plan, wanted
+        from saecli.download.plan import plan
+        from saecli.download.want import wanted
 
         project = [Lock.read(self.lock)] if self.config.lock else []
         if self.config.lock and not self.config.names and not project[0].names:
