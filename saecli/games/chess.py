@@ -56,7 +56,7 @@ class IllegalMove(InputError, ValueError):
 
 @dataclass(frozen=True)
 class Boards:
-    """The positions of some games: index 0 the start, index p the one after p moves; zeros (no square: -1) after its end.
+    """The positions of some games: index 0 the start, index p after p moves; zeros (no square: -1) after the end.
 
     Attributes:
         pieces: uint64 [N, L + 1, 12], White's pawns, knights, bishops, rooks, queens and king, then Black's.
