@@ -26,8 +26,11 @@ class MatchingPursuit(Tied):
     def __init__(self, config: DictionaryConfig) -> None:
         super().__init__(config)
         options = config.options
-        self.residual_threshold = float(options.get("residual_threshold", 1e-2))
-        self.max_iterations = int(options.get("max_iterations") or config.d_in)
+        self.residual_threshold: float = options.get("residual_threshold", 1e-2)
+        iterations = options.get("max_iterations")
+        if iterations is not None and (type(iterations) is not int or iterations < 1):
+            raise UsageError(f"A matching pursuit dictionary needs max_iterations of 1 or more, not {iterations!r}.")
+        self.max_iterations: int = iterations or config.d_in
         self.stop_on_duplicate_support = bool(options.get("stop_on_duplicate_support", True))
 
     def preactivations(self, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ Source: Lubana et al. 2025, https://arxiv.org/abs/2511.01836; the rule as in sae
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ from saecli.core.dictionary import DictionaryConfig, InputNorm
 from saecli.core.errors import UsageError
 from saecli.dictionaries.selection import top_k
 from saecli.dictionaries.tied import Tied
+
+_MOST_LAYERS: Final = 64
 
 
 class Temporal(Tied):
@@ -32,17 +34,25 @@ class Temporal(Tied):
     def __init__(self, config: DictionaryConfig) -> None:
         super().__init__(config)
         options = config.options
-        heads, factor = int(options.get("n_heads", 8)), int(options.get("bottleneck_factor", 64))
-        if heads < 1 or factor < 1 or config.n_latents % (heads * factor):
+        heads, factor, layers = (
+            options.get(name, default)
+            for name, default in (("n_heads", 8), ("bottleneck_factor", 64), ("n_attn_layers", 1))
+        )
+        if not all(type(count) is int and 1 <= count <= config.n_latents for count in (heads, factor, layers)):
             raise UsageError(
-                f"A temporal dictionary of {config.n_latents} latents cannot have {heads} heads of 1/{factor}."
+                f"A temporal dictionary needs whole numbers n_heads, bottleneck_factor and n_attn_layers from 1 to "
+                f"{config.n_latents}, not {heads!r}, {factor!r} and {layers!r}."
+            )
+        if config.n_latents % (heads * factor) or layers > _MOST_LAYERS:
+            raise UsageError(
+                f"A temporal dictionary of {config.n_latents} latents cannot have {layers} layers of {heads} heads of "
+                f"1/{factor}."
             )
         self.k: int | None = options.get("k")
         if self.k is not None and not (isinstance(self.k, int) and 1 <= self.k <= config.n_latents):
             raise UsageError(
                 f"A temporal dictionary of {config.n_latents} latents needs k from 1 to that, not {self.k!r}."
             )
-        layers = int(options.get("n_attn_layers", 1))
         self.attn_layers = nn.ModuleList(_Attention(config.n_latents, heads, factor) for _ in range(layers))
 
     def input_norm(self, x: Tensor) -> InputNorm | None:

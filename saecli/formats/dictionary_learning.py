@@ -32,6 +32,7 @@ NAME: Final = "dictionary_learning"
 TITLE: Final = "dictionary_learning"
 WEIGHTS: Final = "ae.pt"
 CONFIG: Final = "config.json"
+_WIDEST: Final = 1 << 16  # of neurons, whose matrices are made here
 _RESULTS: Final = "eval_results.json"
 _FILE: Final = re.compile(r"ae(_\w+)?\.pt")
 _BIASES: Final = ("bias", "encoder.bias", "decoder.bias", "b_enc", "b_dec", "decoder_bias", "gate_bias", "mag_bias")
@@ -123,8 +124,10 @@ class _Shape:
     @classmethod
     def of(cls, name: str, tensors: Mapping[str, Tensor], trainer: Mapping[str, Any], width: Any, path: Path) -> _Shape:
         if name == "IdentityDict":
-            if type(width) is not int or width < 1:
-                raise InputError(f"{path} holds an IdentityDict and no tensor, and no config.json gives its width.")
+            if type(width) is not int or not 1 <= width <= _WIDEST:
+                raise InputError(
+                    f"{path} holds an IdentityDict and no tensor, and no config.json gives its width (to {_WIDEST:,})."
+                )
             return cls("identity", width, width, True, {}, {}, ())
         encoder = tensors["W_enc"].T if "W_enc" in tensors else tensors["encoder.weight"]  # [F, D]
         if encoder.ndim != 2:

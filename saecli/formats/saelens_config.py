@@ -7,7 +7,6 @@ Source: https://github.com/jbloomAus/SAELens (``saes/``, ``loading/pretrained_sa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +14,8 @@ from typing import Any, Final
 
 from saecli.core.dictionary import NORMALISATIONS, DictionaryConfig
 from saecli.core.errors import InputError, UsageError, did_you_mean
-from saecli.core.site import Site
-from saecli.formats.registry import Hints, site_of
+from saecli.formats.registry import Hints
+from saecli.formats.saelens_sites import read_site, written_site
 
 OWN_PREFIX: Final = "saecli/"
 """Marks an architecture that sae-lens does not have, in the files of a suite."""
@@ -35,6 +34,7 @@ _LEGACY_NAMES: Final = {
     "hook_point_head_index": "hook_head_index",
     "activation_fn_str": "activation_fn",
 }
+_TOO_WIDE: Final = 1 << 28
 _PURSUIT: Final = {"residual_threshold": 1e-2, "max_iterations": None, "stop_on_duplicate_support": True}
 _TEMPORAL: Final = {"n_heads": 8, "n_attn_layers": 1, "bottleneck_factor": 64, "tied_weights": True}
 
@@ -77,38 +77,38 @@ def parse_config(document: Mapping[str, Any], path: Path, hints: Hints, norm_sca
         InputError: Something that no version of sae-lens writes, that is not supported, or that is missing.
     """
     document = _modern(document)
-    architecture, metadata = document.get("architecture"), document["metadata"]
-    own = str(architecture).startswith(OWN_PREFIX)
+    architecture, metadata = str(document.get("architecture")), document["metadata"]
+    own = architecture.startswith(OWN_PREFIX)
     if not own and architecture not in _OURS:
-        hint = did_you_mean(str(architecture), _OURS) or f"Those that are read: {', '.join(_OURS)}."
+        hint = did_you_mean(architecture, _OURS) or f"Those that are read: {', '.join(_OURS)}."
         raise InputError(f"{path} is of the unknown architecture {architecture!r}.", hint)
-    transcodes = own or "transcoder" in str(architecture)
+    transcodes = own or "transcoder" in architecture
     d_in, n_latents, d_out = _sizes(document, path, transcodes)
-    reads, notes = _read_site(document, path, hints)
-    writes = _written_site(metadata, path, hints, reads) if transcodes else reads
-    config = DictionaryConfig(str(architecture), d_in, n_latents, reads, writes, d_out)
+    reads, notes = read_site(document, path, hints)
+    writes = written_site(metadata, path, hints) if transcodes else reads
+    config = DictionaryConfig(architecture, d_in, n_latents, reads, writes, d_out)
     if own:
         options = document.get("options")
         if not isinstance(options, dict):
             raise InputError(f"{path} has no options of its architecture {architecture}.")
-        config = replace(config, arch=str(architecture).removeprefix(OWN_PREFIX), options=options)
-        return Parsed(config, str(architecture), metadata, notes=notes)
+        config = replace(config, arch=architecture.removeprefix(OWN_PREFIX), options=options)
+        return Parsed(config, architecture, metadata, notes=notes)
     scale, whitened, normalize = _normalisation(document, path, norm_scale or hints.norm_scale)
     options = {
         **_architecture_options(document, path),
         "apply_b_dec_to_input": bool(document.get("apply_b_dec_to_input", True)) and not transcodes,
         "normalize": normalize,
-        "skip": "skip" in str(architecture),
+        "skip": "skip" in architecture,
     }
     if architecture == "matching_pursuit":
         options["residual_threshold"] /= scale
     if transcodes and normalize and reads == writes:
         raise InputError(f"{path} is a transcoder with normalised inputs that writes what it reads, which is not read.")
-    config = canonical(replace(config, arch=_OURS[str(architecture)], options=options))
+    config = canonical(replace(config, arch=_OURS[architecture], options=options))
     rescaled, finetuned = (
         bool(document.get(key)) for key in ("rescale_acts_by_decoder_norm", "finetuning_scaling_factor")
     )
-    return Parsed(config, str(architecture), metadata, scale, whitened, rescaled, finetuned, notes)
+    return Parsed(config, architecture, metadata, scale, whitened, rescaled, finetuned, notes)
 
 
 def canonical(config: DictionaryConfig) -> DictionaryConfig:
@@ -184,7 +184,8 @@ def _modern(document: Mapping[str, Any]) -> dict[str, Any]:
         return dict(document)
     flat = {_LEGACY_NAMES.get(name, name): value for name, value in document.items()}
     modern = {"architecture": "standard", **flat, "metadata": flat}
-    activation, parameters = flat.get("activation_fn") or "relu", flat.get("activation_fn_kwargs") or {}
+    activation, parameters = flat.get("activation_fn") or "relu", flat.get("activation_fn_kwargs")
+    parameters = parameters if isinstance(parameters, dict) else {}
     if "topk" in (activation, modern["architecture"]):
         modern |= {"architecture": "topk", "k": flat.get("k", parameters.get("k"))}
     elif activation != "relu":
@@ -194,59 +195,16 @@ def _modern(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sizes(document: Mapping[str, Any], path: Path, transcodes: bool) -> tuple[int, int, int]:
     sizes = [document.get("d_in"), document.get("d_sae"), document.get("d_out" if transcodes else "d_in")]
-    if not all(type(size) is int and size > 0 for size in sizes):
+    if not all(type(size) is int and 0 < size < _TOO_WIDE for size in sizes):
         raise InputError(f"{path} has no sizes d_in and d_sae{' and d_out' if transcodes else ''}.")
     return sizes[0], sizes[1], sizes[2]  # pyright: ignore[reportReturnType]
-
-
-def _read_site(document: Mapping[str, Any], path: Path, hints: Hints) -> tuple[Site, tuple[str, ...]]:
-    metadata = document["metadata"]
-    if (head := metadata.get("hook_head_index")) is not None:
-        raise InputError(f"{path} reads attention head {head} alone (hook_head_index); only whole sites are read.")
-    name = metadata.get("hook_name")
-    layer = metadata.get("hook_point_layer", metadata.get("hook_layer"))
-    if isinstance(name, str) and "{layer}" in name and type(layer) is int:
-        name = name.replace("{layer}", str(layer))
-    reads = site_of(path, None if name is None or hints.reads else _site(str(name), path), hints)
-    reshaped = document.get("reshape_activations") or "none"
-    if reshaped not in ("none", "hook_z") or (reshaped == "hook_z" and reads.kind != "attn_z"):
-        raise InputError(
-            f"{path} has reshape_activations = {reshaped!r} at {reads}; expected none, or hook_z at attn_z."
-        )
-    if name == "hook_embed":
-        return reads, (
-            "It reads hook_embed, the token embeddings: 0.resid_pre only in models that add no positions there.",
-        )
-    return reads, ()
-
-
-def _written_site(metadata: Mapping[str, Any], path: Path, hints: Hints, reads: Site) -> Site:
-    if hints.writes:
-        return hints.writes
-    if (head := metadata.get("hook_head_index_out")) is not None:
-        raise InputError(f"{path} writes attention head {head} alone (hook_head_index_out); only whole sites are read.")
-    if not (name := metadata.get("hook_name_out")):
-        raise InputError(f"{path} is a transcoder and does not say what it writes (hook_name_out).")
-    return _site(str(name), path)
-
-
-def _site(name: str, path: Path) -> Site:
-    if name == "hook_embed":
-        return Site(0, "resid_pre")
-    if match := re.fullmatch(r"blocks\.(\d+)\.hook_mlp_in", name):  # the residual stream, before the norm
-        return Site(int(match[1]), "resid_mid")
-    if match := re.fullmatch(r"(?:\w+\.)*(?:layers|h)\.(\d+)", name):  # a block of a Hugging Face model, its output
-        return Site(int(match[1]), "resid_post")
-    try:
-        return Site.parse(name)
-    except UsageError as error:
-        raise InputError(f"{path}: {error.message}", error.hint) from error
 
 
 def _normalisation(document: Mapping[str, Any], path: Path, scale: float | None) -> tuple[float, bool, str | None]:
     """Factor to fold, whether a whitening is to be folded, and the option ``normalize``."""
     stated = document.get("normalize_activations")
-    stated = {None: "none", False: "none", True: "expected_average_only_in"}.get(stated, stated)
+    if stated is None or isinstance(stated, bool):
+        stated = "expected_average_only_in" if stated else "none"
     if stated == "none" or str(stated).endswith("folded"):
         return 1.0, False, None
     if stated in NORMALISATIONS:
@@ -278,8 +236,7 @@ def _architecture_options(document: Mapping[str, Any], path: Path) -> dict[str, 
         return {"k": _whole(document.get("k"))}
     if architecture == "matching_pursuit":
         options = {key: document.get(key, default) for key, default in _PURSUIT.items()}
-        if not isinstance(options["residual_threshold"], int | float):
-            raise InputError(f"{path} has residual_threshold = {options['residual_threshold']!r}, expected a number.")
+        options["residual_threshold"] = _number(options["residual_threshold"], "residual_threshold", path)
         return options
     if architecture == "temporal":
         kind = document.get("sae_diff_type", "topk")
@@ -289,9 +246,16 @@ def _architecture_options(document: Mapping[str, Any], path: Path) -> dict[str, 
         if kind == "topk":
             options["k"] = _whole(document.get("kval_topk"))
         if document.get("normalize_activations") == "constant_scalar_rescale":
-            options["input_scale"] = float(document.get("activation_normalization_factor", 1.0))
+            key = "activation_normalization_factor"
+            options["input_scale"] = _number(document.get(key, 1.0), key, path)
         return options
     return {}
+
+
+def _number(value: Any, key: str, path: Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise InputError(f"{path} has {key} = {value!r}, expected a number.")
+    return float(value)
 
 
 def _whole(value: Any) -> Any:

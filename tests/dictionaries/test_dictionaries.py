@@ -157,6 +157,12 @@ def test_matching_pursuit_row_by_row(options, seed):
         torch.testing.assert_close(acts[row], expected)
 
 
+@pytest.mark.parametrize("iterations", [0, 2.5, "many"])
+def test_impossible_iterations_are_refused(iterations):
+    with pytest.raises(UsageError, match="max_iterations of 1 or more"):
+        dictionary("matching_pursuit", 0, max_iterations=iterations)
+
+
 def test_what_has_no_activation_function_says_so():
     made = dictionary("matching_pursuit", 0)
     with pytest.raises(UsageError, match="no activation function"):
@@ -215,7 +221,12 @@ def test_temporal_position_by_position(options):
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [({"n_heads": 3}, "cannot have 3 heads"), (TEMPORAL | {"k": 21}, "needs k from 1"), ({}, "8 heads of 1/64")],
+    [
+        ({"n_heads": 3, "bottleneck_factor": 5}, "cannot have 1 layers of 3 heads of 1/5"),
+        (TEMPORAL | {"k": 21}, "needs k from 1"),
+        (TEMPORAL | {"n_heads": "two"}, "needs whole numbers n_heads"),
+        ({}, "not 8, 64 and 1"),
+    ],
 )
 def test_impossible_temporal_dictionaries_are_refused(options, sentence):
     with pytest.raises(UsageError, match=sentence):

@@ -1,11 +1,15 @@
 """Files written by sae-lens, dictionary_learning and sparsify themselves (``make interop``) read as these read them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from saecli.core.errors import SaecliError
 from saecli.formats.registry import open_dictionaries
 from tests.interop.example import ATOL, FILE, difference, load
 
@@ -43,3 +47,38 @@ def test_what_sae_lens_cannot_load_is_read_here():
     assert "dictionary_learning/AutoEncoderNew" in refused
     for name in refused:
         assert name in CASES
+
+
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 40),
+    st.just(10**30),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+KEYS = ("activation_fn", "activation_fn_kwargs", "k", "max_iterations", "n_heads", "layer", "options", "d_out", "l0")
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_a_configuration_with_odd_values_is_read_or_refused_in_a_sentence(data, tmp_path_factory):
+    cases = [case for case in CASES if not case.startswith("sparsify/")]
+    folder = tmp_path_factory.mktemp("odd") / "dictionary"
+    shutil.copytree(FIXTURES / data.draw(st.sampled_from(cases)), folder)
+    path = folder / ("cfg.json" if (folder / "cfg.json").exists() else "config.json")
+    document = json.loads(path.read_text())
+    tables = [document, *(value for value in document.values() if isinstance(value, dict))]
+    for _ in range(data.draw(st.integers(1, 3))):
+        table = data.draw(st.sampled_from(tables))
+        table[data.draw(st.sampled_from(sorted({*table, *KEYS})))] = data.draw(ODD)
+    path.write_text(json.dumps(document))
+    said = str(folder)
+    try:
+        for item in open_dictionaries(folder).items:
+            item.load(torch.float32)
+    except SaecliError as error:
+        said = error.message
+    assert str(folder) in said

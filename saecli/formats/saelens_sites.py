@@ -1,0 +1,66 @@
+"""Where a dictionary of SAELens reads and writes: the hook names of its metadata, old spellings included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from saecli.core.errors import InputError, UsageError
+from saecli.core.site import Site
+from saecli.formats.registry import Hints, site_of
+
+
+def read_site(document: Mapping[str, Any], path: Path, hints: Hints) -> tuple[Site, tuple[str, ...]]:
+    """The site a dictionary reads, and notes.
+
+    Raises:
+        InputError: None is named, or one that is not a whole site.
+    """
+    metadata = document["metadata"]
+    if (head := metadata.get("hook_head_index")) is not None:
+        raise InputError(f"{path} reads attention head {head} alone (hook_head_index); only whole sites are read.")
+    name = metadata.get("hook_name")
+    layer = metadata.get("hook_point_layer", metadata.get("hook_layer"))
+    if isinstance(name, str) and "{layer}" in name and type(layer) is int:
+        name = name.replace("{layer}", str(layer))
+    reads = site_of(path, None if name is None or hints.reads else _site(str(name), path), hints)
+    reshaped = document.get("reshape_activations") or "none"
+    if reshaped not in ("none", "hook_z") or (reshaped == "hook_z" and reads.kind != "attn_z"):
+        raise InputError(
+            f"{path} has reshape_activations = {reshaped!r} at {reads}; expected none, or hook_z at attn_z."
+        )
+    if name == "hook_embed":
+        return reads, (
+            "It reads hook_embed, the token embeddings: 0.resid_pre only in models that add no positions there.",
+        )
+    return reads, ()
+
+
+def written_site(metadata: Mapping[str, Any], path: Path, hints: Hints) -> Site:
+    """The site a transcoder writes.
+
+    Raises:
+        InputError: None is named, or one that is not a whole site.
+    """
+    if hints.writes:
+        return hints.writes
+    if (head := metadata.get("hook_head_index_out")) is not None:
+        raise InputError(f"{path} writes attention head {head} alone (hook_head_index_out); only whole sites are read.")
+    if not (name := metadata.get("hook_name_out")):
+        raise InputError(f"{path} is a transcoder and does not say what it writes (hook_name_out).")
+    return _site(str(name), path)
+
+
+def _site(name: str, path: Path) -> Site:
+    if name == "hook_embed":
+        return Site(0, "resid_pre")
+    if match := re.fullmatch(r"blocks\.(\d+)\.hook_mlp_in", name):  # the residual stream, before the norm
+        return Site(int(match[1]), "resid_mid")
+    if match := re.fullmatch(r"(?:\w+\.)*(?:layers|h)\.(\d+)", name):  # a block of a Hugging Face model, its output
+        return Site(int(match[1]), "resid_post")
+    try:
+        return Site.parse(name)
+    except UsageError as error:
+        raise InputError(f"{path}: {error.message}", error.hint) from error
