@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -46,6 +46,13 @@ class ShowConfig(OutputConfig):
         None, help="Where a dictionary reads (and writes), if its files do not say.", metavar="SITE[>SITE]"
     )
 
+    probe: bool = option(
+        False, help="Check on 1,000 tokens that they do on their model what is recorded of them.", flag="--probe"
+    )
+    model: str | None = option(
+        None, help="The model to probe with, if it is not the one they name.", complete="models", metavar="MODEL"
+    )
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -85,6 +92,27 @@ class ShownDictionary:
     notes: list[str]
 
 
+@dataclass(frozen=True)
+class ShownProbe:
+    """One dictionary on its model."""
+
+    site: str
+    tokens: int
+    l0: float
+    variance_explained: float
+    recorded_l0: float | None
+    recorded_variance_explained: float | None
+
+    def __str__(self) -> str:
+        def against(value: float | None) -> str:
+            return "" if value is None else f" (recorded {value:.3g})"
+
+        return (
+            f"{self.site}: L0 {self.l0:.3g}{against(self.recorded_l0)}, variance explained "
+            f"{self.variance_explained:.3g}{against(self.recorded_variance_explained)}, {self.tokens:,} tokens"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class ShowResult(Result):
     """What something is."""
@@ -96,6 +124,7 @@ class ShowResult(Result):
     format: str = field_doc("Format", "The format on disk; empty for a name that is not here yet.")
     facts: dict[str, Any] = field_doc("Facts", "What is known beside the dictionaries.")
     dictionaries: list[ShownDictionary] = field_doc("Dictionaries", "One entry each; norms are of rows.")
+    probe: list[ShownProbe] = field_doc("Probe", "With --probe: each dictionary on about 1,000 tokens.", default=())
     notes: list[str] = field_doc("Notes", "What is odd.")
 
     def summary_lines(self) -> list[str]:
@@ -104,6 +133,7 @@ class ShowResult(Result):
             f"  {name.replace('_', ' ')}: {value}" for name, value in self.facts.items() if value not in ("", None)
         ]
         lines += _table(self.dictionaries) if self.dictionaries else []
+        lines += [f"probe {row}" for row in self.probe]
         return lines + [f"Note: {note}" for note in self.notes]
 
 
@@ -115,9 +145,33 @@ def run(config: ShowConfig, progress: Progress) -> ShowResult:
         InputError: Nothing that is known, or damaged.
     """
     path = Path(config.target)
-    if path.exists():
-        return _show_path(config, path, progress)
-    return _show_name(config, progress)
+    shown = _show_path(config, path, progress) if path.exists() else _show_name(config, progress)
+    return replace(shown, probe=_probe(config, shown)) if config.probe else shown
+
+
+def _probe(config: ShowConfig, shown: ShowResult) -> list[ShownProbe]:
+    from zoo.load import load_model, load_suite, load_vocabulary
+    from zoo.probing import require_probe
+
+    if not shown.dictionaries:
+        raise UsageError(f"{config.target} has no dictionaries to probe.")
+    suite = load_suite(config.target)
+    name = config.model or suite.info.model
+    if not name:
+        raise UsageError(f"{config.target} does not name its model.", "Name it with --model.")
+    model = load_model(name, suite.info.processing)
+    rows = require_probe(model, suite.attach(model), load_vocabulary(name))
+    return [
+        ShownProbe(
+            suite.label(row.site),
+            row.tokens,
+            row.l0,
+            row.variance_explained,
+            row.recorded_l0,
+            row.recorded_variance_explained,
+        )
+        for row in rows
+    ]
 
 
 def _show_name(config: ShowConfig, progress: Progress) -> ShowResult:

@@ -116,6 +116,8 @@ def clean_run(model: HookedModel, dictionaries: dict[Site, Dictionary], tokens_S
         )
     if transcoders := [str(d.config.reads) for d in dictionaries.values() if d.config.reads != d.config.writes]:
         raise UsageError(f"Tracing through transcoders is not supported yet ({', '.join(transcoders)}).")
+    if across := [str(site) for site, d in dictionaries.items() if not d.positionwise]:
+        raise UsageError(f"Features that depend on the positions before them are not traced ({', '.join(across)}).")
     end = metric.site(model.info)
     if end.kind not in TRACED_KINDS:
         raise UsageError(f"A target at {end} cannot be traced.", f"Traced kinds: {', '.join(TRACED_KINDS)}.")

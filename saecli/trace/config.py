@@ -26,6 +26,12 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
         input=True,
         panel="Input",
     )
+    probe: bool = option(
+        False,
+        help="First check on 1,000 tokens that the dictionaries do what is recorded of them.",
+        flag="--probe",
+        fingerprint=False,
+    )
     game: str | None = option(
         None,
         help="Moves of the game, F5D6C3… or token ids; a fixed held-out game if not given.",
