@@ -275,6 +275,7 @@ def show_result(run: Run, output: Output, *, reused: bool) -> None:
 def known_inputs(config: CommandConfig) -> dict[str, Input]:
     """Hashes the inputs a configuration names: existing paths and embedded models of the zoo."""
     from saecli.core.inputs import hash_input
+    from saecli.core.lock import verified
 
     found = {}
     many = {item.name for item in config_fields(type(config)) if item.many}
@@ -282,7 +283,7 @@ def known_inputs(config: CommandConfig) -> dict[str, Input]:
         for index, one in enumerate(values):
             path = input_path(one)
             if path is not None:
-                found[f"{name}[{index}]" if name in many else name] = hash_input(path)
+                found[f"{name}[{index}]" if name in many else name] = hash_input(path, verified(path))
     return found
 
 

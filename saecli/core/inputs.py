@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,20 +26,25 @@ class Input:
         return {"path": self.path, "sha256": self.sha256, "bytes": self.bytes}
 
 
-def hash_input(path: Path) -> Input:
+def hash_input(path: Path, known: Mapping[Path, str] | None = None) -> Input:
     """Hashes a file, or a folder as the list of its files' names and hashes (without hidden files and results).
+
+    Args:
+        path: The file or folder.
+        known: sha256 of files that need no hashing, because they were verified when they were fetched.
 
     Raises:
         InputError: It is not there or cannot be read.
     """
+    known = known or {}
     try:
         if not path.is_dir():
-            return Input(str(path), hash_file(path), path.stat().st_size)
+            return Input(str(path), known.get(path) or hash_file(path), path.stat().st_size)
         lines, size = [], 0
         for file in sorted(path.rglob("*")):
             name = file.relative_to(path)
             if file.is_file() and not any(part.startswith(".") or part == RUNS for part in name.parts):
-                lines.append(f"{hash_file(file)}  {name.as_posix()}\n")
+                lines.append(f"{known.get(file) or hash_file(file)}  {name.as_posix()}\n")
                 size += file.stat().st_size
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error

@@ -173,6 +173,22 @@ def locate(name: str, cache: Cache | None = None) -> Path | None:
     return entry.place(cache) if entry is not None and entry.complete(cache) else None
 
 
+def verified(path: Path, cache: Cache | None = None) -> dict[Path, str]:
+    """sha256 of the files at or below a path that were downloaded and verified; empty for anything else.
+
+    Raises:
+        InputError: The lock is damaged.
+    """
+    cache = cache or Cache.at()
+    return {
+        root / file.path: file.sha256
+        for entry in Lock.read(cache.lock).names.values()
+        if (root := entry.root(cache)) == path or root in path.parents or path in root.parents
+        for file in entry.files
+        if _size(root / file.path) == file.bytes
+    }
+
+
 def _locked(entry: dict[str, Any]) -> Locked:
     result = Locked(
         source=_text(entry["source"]),

@@ -329,7 +329,7 @@ def test_results_in_a_folder_are_no_part_of_it(tmp_path):
 
 @pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
 def test_an_interrupt_before_the_engine_starts_is_one_sentence(work, tmp_path, monkeypatch, interrupt, code):
-    def hashing(path: Path) -> None:
+    def hashing(path: Path, known: dict[Path, str]) -> None:
         raise interrupt
 
     monkeypatch.setattr("saecli.core.inputs.hash_input", hashing)

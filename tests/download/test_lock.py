@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from saecli.core.cache import Cache
 from saecli.core.errors import InputError
-from saecli.core.lock import Lock, Locked, LockedFile, locate
+from saecli.core.inputs import hash_input
+from saecli.core.lock import Lock, Locked, LockedFile, locate, verified
 from saecli.core.safe_path import fault, made_safe, require_safe
 
 FILES = {"config.json": b"{}", "a/b.txt": b"words", "model.bin": b"m" * 5000}
@@ -44,6 +45,21 @@ def test_a_project_fetches_exactly_what_its_lock_says(saecli, hub, cache, commit
     }
     assert {row["revision"] for row in rows.values()} == {commit}
     assert locate("hf:org/repo/a").is_relative_to(tmp_path / "elsewhere")
+
+
+def test_what_was_verified_when_it_came_is_not_hashed_again(saecli, hub, cache, commit, monkeypatch):
+    saecli("download", "hf:org/repo")
+    place = locate("hf:org/repo")
+    slow, hashed = hash_input(place), []
+    monkeypatch.setattr("saecli.core.inputs.hash_file", lambda path: hashed.append(path) or "0" * 64)
+    assert hash_input(place, verified(place)) == slow
+    assert hash_input(place / "a", verified(place / "a")).bytes == 5
+    assert not hashed
+    (place / "mine.txt").write_text("x")
+    assert hash_input(place, verified(place)) != slow
+    assert [path.name for path in hashed] == ["mine.txt"]
+    assert verified(place.parents[3]) == verified(place)
+    assert verified(place.parents[3] / "elsewhere") == {}
 
 
 def test_names_are_kept_at_their_revision_until_another_is_asked_for(saecli, hub, cache, commit):
