@@ -201,7 +201,7 @@ def _scope(size: str, short: str) -> ReleaseEntry:
         model,
         f"hf:google/gemma-scope-{size}-{short}",
         f"Gemma Scope: JumpReLU at {_SCOPE_SITES[short]} of {model}, several widths and sparsities a layer.",
-        format="gemma_scope",
+        format="gemma-scope",
         site=_SCOPE_SITES[short],
         layers=_MODELS[model][0],
         labels="" if short == "transcoders" else f"{model}/{{layer}}-gemmascope-{short}-{width}",
@@ -216,7 +216,7 @@ def _scope_2(size: str) -> ReleaseEntry:
         model,
         f"hf:google/gemma-scope-2-{size}",
         f"Gemma Scope 2: JumpReLU dictionaries and transcoders of {model}, many sites, widths and sparsities.",
-        format="gemma_scope_2",
+        format="gemma-scope-2",
         layers=_MODELS[model][0],
         default=("resid_post/*_width_16k_l0_medium/*",),
     )
@@ -224,7 +224,7 @@ def _scope_2(size: str) -> ReleaseEntry:
 
 def _circuit_tracer(model: str, repo: str, what: str, default: tuple[str, ...] = ()) -> ReleaseEntry:
     """Sets for https://github.com/safety-research/circuit-tracer."""
-    return ReleaseEntry(model, f"hf:{repo}", what, format="circuit_tracer", layers=_MODELS[model][0], default=default)
+    return ReleaseEntry(model, f"hf:{repo}", what, format="circuit-tracer", layers=_MODELS[model][0], default=default)
 
 
 FAMILY: Final = Family(

@@ -201,5 +201,6 @@ def _hints(found: Dictionaries, *, site: str | None = None, norm_scale: float | 
     """What the zoo and the user know of dictionaries beside their files."""
     from saecli.formats.registry import Hints
 
-    known = {"model": found.entry.model, "processing": found.entry.processing} if found.entry else {}
+    entry = found.entry
+    known = {"model": entry.model, "processing": entry.processing, "kind": entry.site} if entry else {}
     return Hints.parse(site, norm_scale=norm_scale, **known)

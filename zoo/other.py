@@ -56,7 +56,7 @@ def known_architectures() -> frozenset[str]:
 
 
 def _circuit_tracer(model: str, repo: str, description: str, default: tuple[str, ...] = ()) -> ReleaseEntry:
-    return ReleaseEntry(model, f"hf:{repo}", description, format="circuit_tracer", default=default)
+    return ReleaseEntry(model, f"hf:{repo}", description, format="circuit-tracer", default=default)
 
 
 FAMILY: Final = Family(

@@ -82,7 +82,7 @@ FAMILY: Final = Family(
             "shakespeare-64x4-staircase",
             "hf:davidquarel/topk-staircase-share.shakespeare_64x4",
             "gpt-circuits: TopK dictionaries that share their latents from layer to layer.",
-            format="gpt_circuits",
+            format="gpt-circuits",
             layers=4,
         ),
         "tinystories-33m-suite": _scae("TinyStories-33M_suite_4", "k 128, four times as many latents as the width"),

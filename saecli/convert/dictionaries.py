@@ -64,7 +64,7 @@ def _write(config: ConvertConfig, items: Sequence[Item], folder: Path, progress:
     first = items[0]
     facts: dict[str, Any] = {"model": first.model, "context": first.context, "prepends_bos": first.prepends_bos}
     facts["processing"] = first.processing
-    import_module(FORMATS[str(config.to).replace("-", "_")]).write(dictionaries, folder, DTYPES[config.dtype], **facts)
+    import_module(FORMATS[str(config.to)]).write(dictionaries, folder, DTYPES[config.dtype], **facts)
     hints = Hints(model=first.model, processing=first.processing)
     again = {item.config.reads: item for item in read_back(folder, hints).items}
     made = []

@@ -34,7 +34,7 @@ from saecli.formats.cross_layer import cross_layer_of
 from saecli.formats.registry import Found, Hints, Item
 from saecli.formats.safe import load_safetensors, safetensors_header
 
-NAME: Final = "circuit_tracer"
+NAME: Final = "circuit-tracer"
 TITLE: Final = "circuit-tracer transcoders"
 
 _LAYER: Final = re.compile(r"layer_(\d+)\.safetensors")

@@ -60,7 +60,7 @@ def open(path: Path, hints: Hints) -> Found:
     trainer, buffer = (value if isinstance(value := document.get(key), dict) else {} for key in ("trainer", "buffer"))
     stored = _read(file)
     name = class_of(trainer, stored.tensors.keys(), file)
-    told, written, notes = sites_of(document, file.absolute())
+    told, written, notes = sites_of(document, file.absolute(), hints)
     reads = site_of(file, told, hints)
     writes = hints.writes or (reads if hints.reads or written is None else written)
     width = buffer.get("d_submodule") or trainer.get("activation_dim")

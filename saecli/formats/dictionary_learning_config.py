@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from saecli.core.errors import InputError
 from saecli.core.site import KINDS, Site
+from saecli.formats.registry import Hints
 
 _LINEAR: Final = frozenset({"encoder.weight", "encoder.bias", "decoder.weight"})
 _SCALARS: Final = frozenset({"k", "threshold"})
@@ -78,8 +79,11 @@ def class_of(trainer: Mapping[str, Any], keys: Collection[str], path: Path) -> s
     )
 
 
-def sites_of(config: Mapping[str, Any], path: Path) -> tuple[Site | None, Site | None, tuple[str, ...]]:
-    """Site read and site written as the configuration or the folder's name tells, and notes; None where unknown."""
+def sites_of(config: Mapping[str, Any], path: Path, hints: Hints) -> tuple[Site | None, Site | None, tuple[str, ...]]:
+    """Site read and site written as the configuration or the folder's name tells, and notes; None where unknown.
+
+    Where only a layer is told, the hints tell the kind.
+    """
     trainer, buffer = (_table(config.get(key)) for key in ("trainer", "buffer"))
     io, submodule = str(buffer.get("io", "out")), trainer.get("submodule_name")
     text = str(submodule or _folder_with_a_module(path)).lower()
@@ -96,6 +100,8 @@ def sites_of(config: Mapping[str, Any], path: Path) -> tuple[Site | None, Site |
     if re.search(r"resid_(pre|mid|post)", text):
         site = Site(layer, next(kind for kind in KINDS if kind in text))
         return site, site, ()
+    if not re.search(r"mlp|attn|attention|resid", text) and (hinted := hints.at(layer)):
+        return *hinted, ()
     part = "mlp" if "mlp" in text else "attn" if "attn" in text or "attention" in text else ""
     if part == "mlp" and re.search(r"mlp[._](act|post|hidden)", text):
         site = Site(layer, "mlp_post")

@@ -29,7 +29,7 @@ from saecli.formats.assembly import check_shapes, dictionary_of, shape_of
 from saecli.formats.registry import Found, Hints, Item, site_of
 from saecli.formats.safe import load_npz, npz_shapes
 
-NAME: Final = "gemma_scope"
+NAME: Final = "gemma-scope"
 TITLE: Final = "Gemma Scope"
 WEIGHTS: Final = "params.npz"
 CONTEXT: Final = 1024
@@ -78,7 +78,7 @@ def open(path: Path, hints: Hints) -> Found:
 
     place = file.absolute().parent
     repository = next((match for part in reversed(place.parts) if (match := _REPOSITORY.search(part))), None)
-    kind = _KINDS[repository[3]] if repository else ""
+    kind = _KINDS[repository[3]] if repository else hints.kind.partition(">")[0]
     embedding = "embedding" in place.parts
     reads = site_of(file, _site(place, kind, embedding), hints)
     transcoder = reads.kind == "mlp_in"

@@ -29,7 +29,7 @@ from saecli.formats.documents import read_document
 from saecli.formats.registry import Found, Hints, Item, site_of
 from saecli.formats.safe import load_safetensors, safetensors_header
 
-NAME: Final = "gemma_scope_2"
+NAME: Final = "gemma-scope-2"
 TITLE: Final = "Gemma Scope 2"
 CONFIG: Final = "config.json"
 WEIGHTS: Final = "params.safetensors"

@@ -31,7 +31,7 @@ from saecli.formats.gpt_circuits_folder import CONFIG, VARIANTS, Folder, read_fo
 from saecli.formats.registry import Found, Hints, Item
 from saecli.formats.safe import load_safetensors, safetensors_header
 
-NAME: Final = "gpt_circuits"
+NAME: Final = "gpt-circuits"
 TITLE: Final = "checkpoint folders of gpt-circuits"
 MODEL: Final = "model.json"
 

@@ -71,7 +71,7 @@ def read_checkpoint(path: Path, dtype: torch.dtype = torch.float32) -> ReadGPT:
     if file is None:
         raise InputError(f"{path} holds no one checkpoint ({', '.join(SUFFIXES)}) and no {CIRCUITS_CONFIG}.")
     if file.name == SAFETENSORS:
-        return ReadGPT(read_gpt_circuits(file.parent, dtype), "gpt_circuits")
+        return ReadGPT(read_gpt_circuits(file.parent, dtype), "gpt-circuits")
     values = load_torch(file)
     if isinstance(values, Mapping) and "model_args" in values:
         return ReadGPT(read_nanogpt(values, file, dtype), "nanogpt")

@@ -27,16 +27,16 @@ from saecli.core.suite import Suite, SuiteInfo
 
 FORMATS: Final[dict[str, str]] = {
     "saecli": "saecli.formats.suite",
-    "gpt_circuits": "saecli.formats.gpt_circuits",
+    "gpt-circuits": "saecli.formats.gpt_circuits",
     "openmoss": "saecli.formats.openmoss",
     "scae": "saecli.formats.scae",
     "saelens": "saecli.formats.saelens",
     "dictionary_learning": "saecli.formats.dictionary_learning",
-    "gemma_scope": "saecli.formats.gemma_scope",
-    "gemma_scope_2": "saecli.formats.gemma_scope_2",
+    "gemma-scope": "saecli.formats.gemma_scope",
+    "gemma-scope-2": "saecli.formats.gemma_scope_2",
     "sparsify": "saecli.formats.sparsify",
     "openai": "saecli.formats.openai",
-    "circuit_tracer": "saecli.formats.circuit_tracer",
+    "circuit-tracer": "saecli.formats.circuit_tracer",
 }
 """Format → module, in the order in which they are asked: a format with a file of its own name before those without."""
 
@@ -47,6 +47,7 @@ class Hints:
 
     Attributes:
         reads, writes: The site read, and the one written (for a transcoder).
+        kind: Kind of the sites where the files tell the layer alone: ``mlp_post``, ``mlp_in>mlp_out``.
         model: Name of the model.
         processing: Weight processing of the model.
         norm_scale: What the inputs were multiplied by in training, where the files lack it.
@@ -54,6 +55,7 @@ class Hints:
 
     reads: Site | None = None
     writes: Site | None = None
+    kind: str = ""
     model: str = ""
     processing: Literal["raw", "folded", ""] = ""
     norm_scale: float | None = None
@@ -69,6 +71,13 @@ class Hints:
             return cls(**known)
         reads, _, writes = site.partition(">")
         return cls(Site.parse(reads), Site.parse(writes or reads), **known)
+
+    def at(self, layer: int) -> tuple[Site, Site] | None:
+        """Sites read and written in a layer, as :attr:`kind` says; None if it says nothing."""
+        if not self.kind:
+            return None
+        reads, _, writes = self.kind.partition(">")
+        return Site(layer, reads), Site(layer, writes or reads)
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ X = torch.randn(5, D, generator=torch.Generator().manual_seed(3))
 def test_a_transcoder_per_layer(tmp_path, skip, said, threshold, k, arch):
     layers = [transcoder(layer, skip=skip, threshold=threshold) for layer in range(LAYERS)]
     found = open_dictionaries(write_set(tmp_path / "set", layers, SET | said))
-    assert found.format == "circuit_tracer"
+    assert found.format == "circuit-tracer"
     assert [item.name for item in found.items] == ["layer_0", "layer_1", "layer_2"]
     for layer, item in enumerate(found.items):
         assert (item.config.reads, item.config.writes) == (Site(layer, "mlp_in"), Site(layer, "mlp_out"))
@@ -118,7 +118,7 @@ def test_hooks_name_the_site_and_the_processing(tmp_path, hook, kind, processing
 
 def test_files_without_a_configuration_need_a_site(tmp_path):
     folder = write_set(tmp_path / "set", [transcoder(layer) for layer in range(2)])
-    assert sniff(folder) == "circuit_tracer"
+    assert sniff(folder) == "circuit-tracer"
     with pytest.raises(InputError, match="does not say at which site of every layer"):
         open_dictionaries(folder)
     found = open_dictionaries(folder, Hints(Site(0, "mlp_in"), Site(0, "mlp_in"), model="tiny", processing="raw"))
@@ -199,7 +199,7 @@ def test_a_configuration_that_is_none_is_refused_and_nothing_is_made(tmp_path, m
     (folder / "config.yaml").write_text(text)
     with pytest.raises(InputError, match=message):
         circuit_tracer.open(folder, Hints())
-    assert sniff(folder) == "circuit_tracer"
+    assert sniff(folder) == "circuit-tracer"
     assert not (tmp_path / "ran").exists()
 
 

@@ -345,3 +345,18 @@ def test_what_the_library_lacks_is_refused_before_anything_is_written(tmp_path, 
     with pytest.raises(UsageError, match=message):
         write({"a": fine, "b": other}, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "sites"), [("mlp_post", "5.mlp_post"), ("", "5.resid_post")])
+def test_where_only_a_layer_is_told_the_zoo_tells_the_kind(kind, sites, tmp_path):
+    made = make_dictionary(DictionaryConfig("standard", 4, 8, Site(5, "mlp_post"), Site(5, "mlp_post"), 4, {}))
+    torch.nn.init.normal_(made.W_enc_DF)
+    torch.nn.init.normal_(made.W_dec_FD)
+    write({"": made.requires_grad_(False)}, tmp_path)
+    document = json.loads((tmp_path / "config.json").read_text())
+    document["trainer"].pop("submodule_name", None)
+    document["trainer"]["layer"] = 5
+    (tmp_path / "config.json").write_text(json.dumps(document))
+    found = open_dictionaries(tmp_path, Hints(kind=kind))
+    assert str(found.items[0].config.reads) == sites
+    assert bool(found.items[0].notes) == (not kind)

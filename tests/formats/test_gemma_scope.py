@@ -153,7 +153,7 @@ def test_a_header_that_claims_more_than_the_file_has_is_refused(tmp_path):
             if name == "W_enc":
                 data = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + data[-144:]
             archive.writestr(f"{name}.npy", data)
-    assert sniff(folder) == "gemma_scope"
+    assert sniff(folder) == "gemma-scope"
     with pytest.raises(InputError, match=r"W_enc\.npy', which claims shape \(1048576, 1048576\)"):
         one(folder)
 

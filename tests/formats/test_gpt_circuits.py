@@ -109,7 +109,7 @@ def test_every_variant_computes_what_its_own_class_computes(tmp_path, variant, w
     keys = [f"{layer}_{kind}" for layer in range(2) for kind in ("mlpin", "mlpout")][:3] if jsae else None
     write(tmp_path, variant, (width, 2 * width, width), keys=keys)
     found = open_dictionaries(tmp_path)
-    assert (found.format, sniff(tmp_path), len(found.items)) == ("gpt_circuits", "gpt_circuits", 3)
+    assert (found.format, sniff(tmp_path), len(found.items)) == ("gpt-circuits", "gpt-circuits", 3)
     arch = "topk" if jsae else variant.removesuffix("_v2")
     for index, item in enumerate(found.items):
         tensors = load_file(tmp_path / f"sae.{index}.safetensors")
