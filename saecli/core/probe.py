@@ -6,7 +6,8 @@ as in training. Per dictionary:
     L0                   mean number of active features per token
     variance explained   1 − Σ|y − ŷ|² / Σ|y − mean y|²     over the tokens, y the site that it writes
 
-are compared with what is recorded; with nothing recorded, variance explained has to be positive and L0 between 0 and F.
+are compared with what is recorded; with nothing recorded, variance explained has to be positive, L0 between 0 and F,
+and no other site nearby may be explained much better.
 Where a dictionary fails, the other sites nearby and other scalings of the same input are tried, and the one that the
 dictionary explains best is named (:mod:`saecli.core.probe_causes`).
 """
@@ -24,7 +25,7 @@ from saecli.core.dictionary import Dictionary
 from saecli.core.errors import InputError
 from saecli.core.model import HookedModel
 from saecli.core.probe_causes import likely_cause
-from saecli.core.probe_measure import ELEMENTS, Expected, Measure, measure
+from saecli.core.probe_measure import ELEMENTS, Expected, Measure, measure, short
 from saecli.core.site import Site
 from saecli.core.suite import Suite
 
@@ -109,7 +110,9 @@ def probe(
                 tokens, found, wrong, note = int((counted_BS | first_BS).sum()), with_first, "", _COUNTING_FIRST
         why = "" if together else _cause(model, dictionary, tokens_BS, counted_BS, expected, found, failed=bool(wrong))
         if why and not wrong:  # close enough for another text, and yet another site fits much better
-            wrong = replace(expected, l0=None, tolerance=0).differences(found)
+            wrong = f"variance explained is {short(found.variance_explained)}"
+            if expected.variance_explained is not None:
+                wrong += f", recorded {short(expected.variance_explained)}"
         if wrong:
             note = f"{suite.label(site)}: {wrong}. {why or _NO_CAUSE}"
         rows.append(ProbeRow(site, tokens, *found, expected.l0, expected.variance_explained, not wrong, note))

@@ -59,9 +59,10 @@ class Expected:
         return " and ".join(wrong)
 
     def doubtful(self, found: Measure) -> bool:
-        """Whether twice as much stays unexplained as recorded, though no more than the tolerance allows."""
+        """Whether twice as much stays unexplained as recorded, though no more than the tolerance allows; or whether
+        nothing is recorded, so that only a comparison with other sites can tell."""
         if self.variance_explained is None:
-            return False
+            return True
         left, recorded = 1 - found.variance_explained, 1 - self.variance_explained
         return left > max(2 * recorded, recorded + self.tolerance / 4)
 
