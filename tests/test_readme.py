@@ -46,3 +46,16 @@ def test_commands_named_are_those_that_exist() -> None:
 
     table = set(re.findall(r"^\| `saecli ([a-z]+)", TEXT, flags=re.MULTILINE))
     assert table == set(COMMANDS)
+
+
+def test_the_table_of_formats_has_every_format() -> None:
+    from saecli.convert.config import TARGETS
+    from saecli.formats.registry import FORMATS
+
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[a-z].*?) \|.*?\| (\S+).*$", text, flags=re.MULTILINE)
+    named = {name: row for row in rows for name in re.findall(r"`([a-z0-9_-]+)`", row[0])}
+    assert set(FORMATS) <= set(named)
+    written = {name for name, module in FORMATS.items() if name in TARGETS}
+    assert written == {name for name, row in named.items() if row[1] == "yes"}
+    assert not [link for link in re.findall(r"convert --to ([a-z-]+)", text) if link not in TARGETS]

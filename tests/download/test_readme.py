@@ -8,7 +8,13 @@ import shlex
 import zipfile
 from pathlib import Path
 
+import torch
+
+from saecli.core.dictionary import DictionaryConfig
 from saecli.core.lock import locate
+from saecli.core.site import Site
+from saecli.dictionaries import make_dictionary
+from saecli.formats import dictionary_learning
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -22,7 +28,12 @@ def test_the_downloads_of_the_readme_work(saecli, hub, cache):
         archive.writestr("group/trainer_1/ae.pt", b"one")
         archive.writestr("group/trainer_2/ae.pt", b"two")
     hub.files["sweep.zip"] = sink.getvalue()
-    assert len(lines) == 5
+    site = Site(3, "resid_post")
+    made = make_dictionary(DictionaryConfig("topk", 4, 8, site, site, 4, {"k": 2}))
+    for weights in (made.W_enc_DF, made.W_dec_FD):
+        torch.nn.init.normal_(weights)
+    dictionary_learning.write({"trainer_0": made.requires_grad_(False)}, Path())
+    assert len(lines) == 7
     for line in lines:
         outcome = saecli(*shlex.split(line)[1:])
         assert outcome.code == 0, f"{line}\n{outcome.err}"
