@@ -34,7 +34,7 @@ import typer
 from saecli.cli.help import HelpCommand
 from saecli.cli.output import Output
 from saecli.core.config import CommandConfig, ConfigField, Resolved, config_fields, fingerprint, plain, resolve
-from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated
+from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated, named
 
 if TYPE_CHECKING:
     from saecli.core.inputs import Input
@@ -74,10 +74,10 @@ class Door:
     def _callback(self) -> Callable[..., None]:
         fields = [item for item in config_fields(self.config_class) if item.option.table is None]
 
-        def callback(**values: Any) -> None:
+        def callback(**values: Any) -> int:
             context = values.pop("typer_context")
             given = {name: value for name, value in values.items() if _was_given(context, name)}
-            serve(self, {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+            return serve(self, {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
 
         parameters = [
             inspect.Parameter("typer_context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
@@ -160,14 +160,17 @@ def refer(reference: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def serve(door: Door, flags: dict[str, Any]) -> None:
+def serve(door: Door, flags: dict[str, Any]) -> int:
     """Does what one call of a subcommand asks for.
+
+    Returns:
+        The exit code: 0, or that of the failure that a result speaks of.
 
     Raises:
         SaecliError: What the user should read instead of a result.
     """
     try:
-        _serve(door, flags)
+        return _serve(door, flags)
     except KeyboardInterrupt as error:  # outside of `compute`, where Typer would exit without a word
         raise Interrupted("Interrupted.", exit_code=_exit_code(error)) from error
 
@@ -176,19 +179,21 @@ def _exit_code(error: KeyboardInterrupt) -> int:
     return 143 if isinstance(error, Terminated) else 130
 
 
-def _serve(door: Door, flags: dict[str, Any]) -> None:
+def _serve(door: Door, flags: dict[str, Any]) -> int:
     resolved = resolve(door.config_class, flags)
     config = resolved.config
     output = Output(as_json=bool(getattr(config, "json", False)), quiet=bool(getattr(config, "quiet", False)))
     if getattr(config, "show_config", False):
-        return show_config(resolved, output)
+        show_config(resolved, output)
+        return 0
     if not door.keeps_run:
         return answer(door, config, output)
     from saecli.core.run import Run
 
     inputs = known_inputs(config)
     if getattr(config, "plan", False):
-        return show_plan(door, config, inputs, output)
+        show_plan(door, config, inputs, output)
+        return 0
     run = Run.open(config, inputs=inputs, sources=resolved.sources, argv=["saecli", *sys.argv[1:]])
     reused = run.complete
     if reused:
@@ -198,10 +203,20 @@ def _serve(door: Door, flags: dict[str, Any]) -> None:
             output.say(f"Continuing the unfinished run in {run.directory}.")
         compute(door, run, output)
     show_result(run, output, reused=reused)
+    told = run.manifest.get("failure")
+    return tell(named(told["code"], told["message"], told["hint"]) if told else None, output)
 
 
-def answer(door: Door, config: CommandConfig, output: Output) -> None:
-    """Calls an engine that has no run directory and prints its result."""
+def tell(failure: SaecliError | None, output: Output) -> int:
+    """Says on stderr what is wrong beside a result that was printed, and returns the exit code."""
+    if failure is None:
+        return 0
+    output.warn(failure)
+    return failure.exit_code
+
+
+def answer(door: Door, config: CommandConfig, output: Output) -> int:
+    """Calls an engine that has no run directory, prints its result and returns the exit code."""
     from saecli.core.result import to_json
 
     try:
@@ -215,11 +230,12 @@ def answer(door: Door, config: CommandConfig, output: Output) -> None:
     if output.as_json:
         document = to_json(result)
         output.document({"schema": document.pop("schema"), "command": config.command, **document})
-        return
+        return tell(result.failure(), output)
     for line in result.summary_lines():
         output.data(line)
     if result.next_command():
         output.say(f"Next: {result.next_command()}")
+    return tell(result.failure(), output)
 
 
 def _fault(error: OSError) -> str:

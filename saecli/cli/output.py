@@ -46,6 +46,13 @@ class Output:
         message, hint = redact(error.message), redact(error.hint)
         if self.as_json:
             self.document({"error": {"code": error.code, "message": message, "hint": hint}})
+        self.warn(error)
+
+    def warn(self, error: SaecliError) -> None:
+        """Prints a known error on stderr only, beside a result."""
+        message, hint = redact(error.message), redact(error.hint)
+        if sys.stdout is not None:
+            sys.stdout.flush()
         _write(sys.stderr, plain_text(f"Error: {message}" + (f" {hint}" if hint else "")))
 
     @contextlib.contextmanager

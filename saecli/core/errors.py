@@ -87,6 +87,12 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM arrived; raised by the handler that the command line installs."""
 
 
+def named(code: str, message: str, hint: str) -> SaecliError:
+    """Returns the error of a stored code."""
+    known = (UsageError, InputError, CheckFailed, PartialFailure)
+    return next((kind for kind in known if kind.code == code), Failure)(message, hint)
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Returns `Did you mean 'x'?` for the nearest known name, or an empty string."""
     import difflib  # only on the way to an error

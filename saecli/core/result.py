@@ -11,6 +11,9 @@
         def next_command(self) -> str:
             return "saecli validate {run}"
 
+        def failure(self) -> SaecliError | None:
+            return None if self.nodes else CheckFailed("No feature was kept.", "Keep more.")
+
 `--json` prints it, `saecli schema COMMAND` prints its JSON schema, and the run directory keeps it as result.json.
 """
 
@@ -23,6 +26,8 @@ import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+from saecli.core.errors import SaecliError
 
 META = "saecli.doc"
 
@@ -48,6 +53,13 @@ class Result:
     def next_command(self) -> str:
         """Returns the next sensible command; `{run}` in it stands for the run directory."""
         return ""
+
+    def failure(self) -> SaecliError | None:
+        """Returns what is wrong although there is a result: a check that failed, items of a group that failed.
+
+        The result is stored and printed, then the sentence, and the program exits with the error's code.
+        """
+        return None
 
 
 def to_json(result: Result) -> dict[str, Any]:

@@ -335,6 +335,9 @@ class Run:
             path = self.path(name)
             if path.is_file():
                 files[name] = {"bytes": path.stat().st_size, "sha256": hash_file(path)}
+        if (failure := result.failure()) is not None:
+            told = {"code": failure.code, "message": redact(failure.message), "hint": redact(failure.hint)}
+            self.manifest["failure"] = told
         self.manifest.update(
             status="complete",
             finished=_now(),

@@ -19,7 +19,7 @@ from saecli.core.config import (
     argument,
     option,
 )
-from saecli.core.errors import CheckFailed, Failure, InputError, PartialFailure, UsageError
+from saecli.core.errors import CheckFailed, Failure, InputError, PartialFailure, SaecliError, UsageError
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
@@ -78,6 +78,9 @@ class WorkResult(Result):
     def next_command(self) -> str:
         return "saecli schema {run}"
 
+    def failure(self) -> SaecliError | None:
+        return PartialFailure("1 of 2 is wrong.", "Look at it.") if self.note == "partly" else None
+
 
 def run(config: WorkConfig, run: Run, progress: Progress) -> WorkResult:
     """Counts to `steps`, with a checkpoint per step if it may resume."""
@@ -103,7 +106,7 @@ def run(config: WorkConfig, run: Run, progress: Progress) -> WorkResult:
         raise ERRORS[config.fail]("Something is wrong.", "Do something else.")
     run.record(sites=["6.resid_pre"])
     rows = tuple(Row(name=str(i), value=float("nan") if i == 1 else i / 2) for i in range(config.steps))
-    return WorkResult(total=config.steps, rows=rows, note="[bold]\x1b[31m")
+    return WorkResult(total=config.steps, rows=rows, note="partly" if config.fail == "partly" else "[bold]\x1b[31m")
 
 
 def plan(config: WorkConfig) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from saecli.cli.app import Lazy
 from saecli.cli.door import Door
 from saecli.core.config import CallConfig, argument, option
-from saecli.core.errors import InputError
+from saecli.core.errors import CheckFailed, InputError
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc, json_schema
 
@@ -40,6 +40,9 @@ class LookResult(Result):
 
     def next_command(self) -> str:
         return "saecli look again"
+
+    def failure(self) -> CheckFailed | None:
+        return CheckFailed("Something is odd.", "Look closer.") if "odd" in self.seen else None
 
 
 def run(config: LookConfig, progress: Progress) -> LookResult:
@@ -90,3 +93,11 @@ def test_plan_and_configuration(look):
 def test_failures_are_one_sentence(look, fail, code, sentence):
     outcome = look("--fail", fail)
     assert (outcome.code, outcome.out, outcome.err) == (code, "", f"Error: {sentence}\n")
+
+
+def test_a_check_that_failed_shows_what_was_seen(look):
+    text = look("odd")
+    assert (text.code, text.out) == (4, "saw odd\n")
+    assert text.err.splitlines()[-1] == "Error: Something is odd. Look closer."
+    document = look("odd", "--json")
+    assert (document.code, json.loads(document.out)["seen"]) == (4, ["odd"])

@@ -104,6 +104,17 @@ def test_exit_codes_and_one_sentence(work, tmp_path, kind, code):
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
 
 
+def test_a_result_that_speaks_of_a_failure_is_kept_printed_and_told_again(work):
+    for reused in (False, True):
+        outcome = work("--fail", "partly", "--json")
+        assert outcome.code == 5
+        document = json.loads(outcome.out)
+        assert (document["note"], document["reused"]) == ("partly", reused)
+        assert outcome.err.splitlines()[-1] == "Error: 1 of 2 is wrong. Look at it."
+    text = work("--fail", "partly")
+    assert (text.code, text.out.splitlines()[-1]) == (5, "note: partly")
+
+
 def test_a_failure_with_json_is_a_document_too(work):
     outcome = work("--fail", "input", "--json", "--tags", "no-checkpoint")
     assert json.loads(outcome.out) == {
