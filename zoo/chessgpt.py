@@ -32,14 +32,14 @@ def check_meta(path: Path) -> None:
         InputError: It is another vocabulary, or a pickle that needs code.
     """
     from saecli.core.errors import InputError
-    from saecli.data.vocabulary import CHESS
+    from saecli.games.chess_text import CHARACTERS
     from saecli.formats.safe import read_pickled_values
 
     meta = read_pickled_values(path)
     stoi = meta.get("stoi") if isinstance(meta, dict) else None
-    if stoi != {character: token for token, character in enumerate(CHESS)}:
+    if stoi != {character: token for token, character in enumerate(CHARACTERS)}:
         found = f"{len(stoi)} characters" if isinstance(stoi, dict) else "no table 'stoi'"
-        raise InputError(f"{path} has {found}, expected ChessGPT's {len(CHESS)} in their order.")
+        raise InputError(f"{path} has {found}, expected ChessGPT's {len(CHARACTERS)} in their order.")
 
 
 def load(path: Path, name: str, dtype: torch.dtype) -> ThinModel:
@@ -112,6 +112,7 @@ FAMILY: Final = Family(
         ),
     },
     data={
+        "chess-random": DataEntry("generate:chess", "Random legal games of chess, 256 characters each.", VOCABULARY),
         "chess": DataEntry(
             "hf:datasets/adamkarvonen/chess_sae_individual_games_filtered",
             "Games of at least 256 characters, the evaluation set of the board-game dictionaries.",

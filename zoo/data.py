@@ -5,21 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any
 
 from saecli.core.atomic import writing_folder
-from saecli.core.errors import InputError, UsageError
+from saecli.core.errors import UsageError
 from saecli.core.progress import Progress, silent
 from zoo.family import DataEntry
+from zoo.generate import GENERATE, Generator, generator
 
 if TYPE_CHECKING:
     from saecli.data.vocabulary import Vocabulary
-
-GENERATE: Final = "generate:"
-GAMES: Final = {"train": 1_000_000, "val": 10_000}
-"""Generated games of each split: 61 million tokens, 120 MB."""
-
-_PER_CALL: Final = 10_000
 
 
 def tokenizer(name_or_path: str) -> Vocabulary:
@@ -57,11 +52,12 @@ def prepare(entry: DataEntry, files: Sequence[Path], folder: Path, progress: Pro
     from saecli.data.text import kind
 
     data = [file for file in files if kind(file)]
-    if _made_of(folder, data):
+    made = generator(entry.source) if entry.source.startswith(GENERATE) else None
+    if _made_of(folder, data, None if made is None else made.recipe):
         return folder
     with writing_folder(folder) as new:
-        if entry.source.startswith(GENERATE):
-            _generate(entry, new, progress)
+        if made is not None:
+            _generate(made, tokenizer(entry.tokenizer), new, progress)
         else:
             separator = entry.separator or "none"
             recipe = Recipe(entry.column, entry.documents, separator, _split(data))
@@ -71,13 +67,27 @@ def prepare(entry: DataEntry, files: Sequence[Path], folder: Path, progress: Pro
     return folder
 
 
-def _made_of(folder: Path, files: Sequence[Path]) -> bool:
-    """Whether a folder holds shards of files of these names and sizes."""
+def _generate(made: Generator, vocabulary: Vocabulary, folder: Path, progress: Progress) -> None:
+    from saecli.data.encode import definition
+    from saecli.data.pretokenise import SHARD_TOKENS
+    from saecli.data.shard_writer import ShardWriter
+
+    with ShardWriter(folder, vocabulary.size, SHARD_TOKENS) as writer:
+        made.write(writer, progress)
+        replaced = {"characters": 0, "first": ""}
+        writer.finish(vocabulary=definition(vocabulary), recipe=made.recipe, sources=[], replaced=replaced)
+
+
+def _made_of(folder: Path, files: Sequence[Path], recipe: dict[str, Any] | None) -> bool:
+    """Whether a folder holds shards of files of these names and sizes, or of a generator's recipe."""
     from saecli.data.shards import HEADER, read_header
 
     if not (folder / HEADER).is_file():
         return False
-    made_of = sorted((source["name"], source["bytes"]) for source in read_header(folder / HEADER)["sources"])
+    header = read_header(folder / HEADER)
+    if recipe is not None:
+        return header["recipe"] == recipe
+    made_of = sorted((source["name"], source["bytes"]) for source in header["sources"])
     return made_of == sorted((file.name, file.stat().st_size) for file in files)
 
 
@@ -90,35 +100,3 @@ def _split(files: Sequence[Path]) -> str:
     except UsageError:
         return "auto"
     return "names" if len(sides) == 2 else "auto"
-
-
-def _generate(entry: DataEntry, folder: Path, progress: Progress) -> None:
-    """Random Othello games: training games of seed 0, held-out games of seeds that no training run uses."""
-    if entry.source != f"{GENERATE}othello":
-        raise InputError(f"Nothing here generates {entry.source!r}.")
-    import numpy as np
-
-    from saecli.data.encode import definition
-    from saecli.data.games import HELD_OUT_SEED
-    from saecli.data.pretokenise import SHARD_TOKENS
-    from saecli.data.shard_writer import ShardWriter
-    from saecli.data.shards import SPLITS
-    from saecli.games import othello
-
-    done, total = 0, sum(GAMES.values())
-    with ShardWriter(folder, othello.VOCAB_SIZE, SHARD_TOKENS) as writer:
-        for split in SPLITS:
-            for start in range(0, GAMES[split], _PER_CALL):
-                count = min(_PER_CALL, GAMES[split] - start)
-                seed = start // _PER_CALL + (HELD_OUT_SEED if split == "val" else 0)
-                games = othello.random_games(count, seed)
-                tokens = games.tokens()[np.arange(othello.MAX_MOVES) < games.lengths[:, None]]
-                writer.add(split, tokens, games.lengths, np.ones(count, bool))
-                done += count
-                progress("generating games", done, total)
-        writer.finish(
-            vocabulary=definition(tokenizer(entry.tokenizer)),
-            recipe={"generator": "othello", "games": GAMES, "split": "seeds"},
-            sources=[],
-            replaced={"characters": 0, "first": ""},
-        )

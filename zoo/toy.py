@@ -96,6 +96,7 @@ FAMILY: Final = Family(
         },
     },
     data={
+        "python": DataEntry("generate:python", "The source of this Python's standard library, 7 MB.", "ascii"),
         "shakespeare": DataEntry(
             "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
             "Plays of Shakespeare in one text of 1.1 MB.",

@@ -20,11 +20,10 @@ from typing import Any, Final
 from saecli.core.errors import InputError, UsageError, did_you_mean
 from saecli.core.inputs import hash_file
 from saecli.core.lock import locate
+from saecli.games.chess_text import CHARACTERS
 
 TOKENIZER: Final = "tokenizer.json"
 BUILT_IN: Final = ("othello", "chess", "ascii")
-CHESS: Final = " #+-.0123456789;=BKNOQRabcdefghx"
-"""ChessGPT's characters in the order of their tokens. A game begins with ``;``: ``;1.e4 e5 2.Nf3``."""
 
 _SUPPLIERS: Final = {"gpt2": "gpt2", "gpt-neo": "gpt2", "pythia": "pythia-70m", "gemma": "gemma-2-2b"}
 """Vocabulary → the smallest model of the zoo that comes with it."""
@@ -203,7 +202,7 @@ def load_vocabulary(name: str, folder: Path | None = None) -> Vocabulary:
     if name == "othello":
         return Othello()
     if name == "chess":
-        return Characters("chess", CHESS)
+        return Characters("chess", CHARACTERS)
     if name == "ascii":
         return Characters("ascii", "".join(map(chr, range(128))), replacement="?")
     here = folder if folder is not None and (folder / TOKENIZER).is_file() else None

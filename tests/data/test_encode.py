@@ -13,7 +13,8 @@ from saecli.core.errors import InputError
 from saecli.data import encode, text
 from saecli.data.encode import Encoder
 from saecli.data.text import Piece, read_documents
-from saecli.data.vocabulary import CHESS, HuggingFace, load_vocabulary
+from saecli.data.vocabulary import HuggingFace, load_vocabulary
+from saecli.games.chess_text import CHARACTERS as CHESS
 
 WORDS = "the cat  sat\non the mat, isn't it? A hen's 123 eggs!\n\n"
 

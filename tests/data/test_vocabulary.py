@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saecli.core.errors import InputError, UsageError
-from saecli.data.vocabulary import CHESS, HuggingFace, load_vocabulary
+from saecli.data.vocabulary import HuggingFace, load_vocabulary
 from saecli.games import othello
+from saecli.games.chess_text import CHARACTERS as CHESS
 
 
 def test_othello_is_the_games_own_table():

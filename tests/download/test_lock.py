@@ -117,7 +117,7 @@ def test_a_name_of_the_zoo_is_found_by_its_name(saecli, hub, cache, monkeypatch)
 
 def test_a_data_set_becomes_token_shards(saecli, hub, cache, monkeypatch):
     from saecli.data.shards import is_shards
-    from zoo import data, index
+    from zoo import generate, index
     from zoo.family import DataEntry, Family
 
     hub.repository("datasets/org/words", {"train.txt": b"some words\n" * 500, "README.md": b"about it"})
@@ -126,7 +126,7 @@ def test_a_data_set_becomes_token_shards(saecli, hub, cache, monkeypatch):
         "games": DataEntry("generate:othello", "Games.", "othello"),
     }
     monkeypatch.setattr(index, "built_in", lambda: {"tiny": Family("tiny", "Tiny.", data=entries)})
-    monkeypatch.setattr(data, "GAMES", {"train": 20, "val": 5})
+    monkeypatch.setattr(generate.Othello, "counts", {"train": 20, "val": 5})
     plan = saecli("download", "data:words", "data:games", "--plan")
     assert plan.code == 0
     assert "train.txt  5.5 kB" in plan.out

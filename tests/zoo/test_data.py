@@ -11,7 +11,7 @@ from saecli.core.errors import InputError
 from saecli.data.shards import open_shards
 from saecli.data.windows import Stream
 from tests.data.test_shards import documents_of
-from zoo import data
+from zoo import data, generate
 from zoo.family import DataEntry
 from zoo.index import find_data, names
 
@@ -83,8 +83,8 @@ def test_generated_games_are_legal_and_the_held_out_ones_are_others(tmp_path, mo
     from saecli.data.sets import open_source
     from saecli.games import othello
 
-    monkeypatch.setattr(data, "GAMES", {"train": 30, "val": 10})
-    monkeypatch.setattr(data, "_PER_CALL", 12)
+    monkeypatch.setattr(generate.Othello, "counts", {"train": 30, "val": 10})
+    monkeypatch.setattr(generate, "_PER_CALL", 12)
     monkeypatch.setenv("SAECLI_CACHE", str(tmp_path / "cache"))
     made = data.prepare(entry_of("othello"), [], Cache.at().shards_of("othello"))
     train, val = documents_of(made, "train"), documents_of(made, "val")
@@ -98,11 +98,40 @@ def test_generated_games_are_legal_and_the_held_out_ones_are_others(tmp_path, mo
     assert sum((source.batch(0).next_BS >= 0).sum(1) >= 50) == 4
 
 
+def test_generated_chess_is_legal_and_the_held_out_games_are_others(tmp_path, monkeypatch):
+    from saecli.games import chess
+
+    monkeypatch.setattr(generate.Chess, "counts", {"train": 12, "val": 6})
+    monkeypatch.setattr(generate, "_PER_CALL", 8)
+    made = data.prepare(entry_of("chess-random"), [], tmp_path / "shards")
+    vocabulary = data.tokenizer("chess")
+    games = [vocabulary.decode(game) for split in ("train", "val") for game in documents_of(made, split)]
+    assert (len(games), len(set(games))) == (18, 18)
+    assert all(game.startswith(";1.") and len(game) <= 256 for game in games)
+    assert not chess.replay(games).faults
+
+
+def test_the_standard_library_becomes_shards_and_another_text_other_ones(tmp_path, monkeypatch):
+    from saecli.data import python_source
+
+    def library(text):
+        found = [python_source.Module("json/a.py", "val", "b = 'ü'\n"), python_source.Module("abc.py", "train", text)]
+        found.append(python_source.Module("csv.py", "test", "no\n"))
+        monkeypatch.setattr(python_source, "modules", lambda: found)
+        return data.prepare(entry_of("python"), [], tmp_path / "shards")
+
+    made = library("a = 1\n")
+    assert (text_of(made, "train"), text_of(made, "val")) == ("a = 1\n", "b = '?'\n")
+    first = (made / "shards.json").stat().st_ino
+    assert (library("a = 1\n") / "shards.json").stat().st_ino == first
+    assert text_of(library("a = 2\n"), "train") == "a = 2\n"
+
+
 def test_every_data_set_has_a_vocabulary_and_a_source():
     from saecli.data.vocabulary import BUILT_IN
 
     for name in names("data"):
         entry = entry_of(name)
-        assert entry.source.startswith(("hf:datasets/", "https://", data.GENERATE)), name
+        assert entry.source.startswith(("hf:datasets/", "https://", generate.GENERATE)), name
         assert entry.tokenizer in (*BUILT_IN, "gpt2", "pythia"), name
         assert entry.separator in ("", "newline", "eos"), name

@@ -9,8 +9,8 @@ import torch
 
 from saecli.core.errors import InputError
 from saecli.core.gpt import GPT, GPTConfig
-from saecli.data.vocabulary import CHESS
 from saecli.formats.hf_gpt2 import save_gpt
+from saecli.games.chess_text import CHARACTERS as CHESS
 from tests.data.test_vocabulary import tokenizer
 from tests.zoo.test_layouts import circuits, nanogpt
 from zoo.chessgpt import check_meta
