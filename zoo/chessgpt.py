@@ -32,8 +32,8 @@ def check_meta(path: Path) -> None:
         InputError: It is another vocabulary, or a pickle that needs code.
     """
     from saecli.core.errors import InputError
-    from saecli.games.chess_text import CHARACTERS
     from saecli.formats.safe import read_pickled_values
+    from saecli.games.chess_text import CHARACTERS
 
     meta = read_pickled_values(path)
     stoi = meta.get("stoi") if isinstance(meta, dict) else None
