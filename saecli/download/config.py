@@ -53,7 +53,11 @@ class DownloadConfig(CacheMixin, CallConfig):
     )
     list: bool = option(False, help="List what can be fetched by name.", flag="--list", session=True, panel="What")
     search: str | None = option(
-        None, help="List only what has this in its name, source or description.", session=True, panel="What"
+        None,
+        help="List only what has all of these words in its name, source or description.",
+        metavar="WORDS",
+        session=True,
+        panel="What",
     )
 
     @property
@@ -63,6 +67,8 @@ class DownloadConfig(CacheMixin, CallConfig):
 
     def validate(self) -> None:
         """Refuses flags that contradict each other."""
+        if self.names and (self.list or self.search is not None):
+            raise UsageError("--list and --search show the zoo and fetch no NAME.", "Leave out one or the other.")
         if self.lists and (self.include or self.revision or self.lock):
             flag = "--include" if self.include else "--revision" if self.revision else "--lock"
             raise UsageError(f"{flag} says nothing about a list.", "Give a NAME, or leave it out.")

@@ -8,15 +8,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from saecli.core import lock as locks
 from saecli.core.cache import VARIABLE, Cache
-from saecli.core.errors import InputError, Interrupted, PartialFailure, SaecliError, Terminated
+from saecli.core.errors import InputError, Interrupted, SaecliError, Terminated
 from saecli.core.lock import Lock, LockedFile
 from saecli.core.progress import Progress
+from saecli.core.redact import redact
 from saecli.download.config import DownloadConfig
-from saecli.download.listing import listed
 from saecli.download.patience import Patience
 from saecli.download.result import DownloadResult, FileRow, NameRow
 from saecli.download.want import DATA
@@ -35,12 +35,13 @@ def run(config: DownloadConfig, progress: Progress) -> DownloadResult:
     Raises:
         UsageError: A name that is neither of the zoo nor a source.
         InputError: Nothing of what was asked for could be had.
-        PartialFailure: Some names could not be had, the others are done.
         Interrupted: By Ctrl-C or SIGTERM; the next call continues.
     """
     cache = Cache.at(config.cache_dir)
     if config.lists:
-        rows = listed(config.search or "", cache)
+        from zoo.listing import listed
+
+        rows = tuple(listed(cache, config.search or ""))
         return DownloadResult(planned=False, lock=str(cache.lock), names=(), listed=rows)
     return Download(config, cache, progress).run()
 
@@ -57,6 +58,7 @@ class Download:
         self.client = Client(PATIENCE, tell=lambda line: self.news.put(line))
         self.failures: dict[str, SaecliError] = {}
         self.generated: list[str] = []
+        self.shipped: list[NameRow] = []
 
     def run(self) -> DownloadResult:
         """Plans everything, then fetches."""
@@ -69,12 +71,16 @@ class Download:
             done = {}
         good = [name for name in self.generated if name not in self.failures]
         rows = tuple(self.row(plan, done) for plan in plans if plan.want.name not in self.failures)
-        rows += tuple(self.generated_row(name) for name in good)
-        if self.failures:
-            self.fail(rows)
+        rows += tuple(self.generated_row(name) for name in good) + tuple(self.shipped)
+        if self.failures and not rows:
+            self.fail()
+        rows += tuple(
+            NameRow(name=name, error=redact(error.message), hint=redact(error.hint))
+            for name, error in self.failures.items()
+        )
         if self.config.cache_dir and not self.config.plan:
             self.progress(f"Other commands look in {self.config.cache_dir} if {VARIABLE} says so.")
-        return DownloadResult(planned=self.config.plan, lock=str(self.lock), names=rows, listed=())
+        return DownloadResult(planned=self.config.plan, lock=str(self.lock), names=rows, listed=None)
 
     def plans(self) -> list[Plan]:
         """Finds out what is to be done; names that cannot be had are noted as failures."""
@@ -104,6 +110,7 @@ class Download:
     def is_here(self, name: str) -> bool:
         """Whether nothing of a name is ever fetched: it ships with a program, or is made here; says so."""
         from zoo.index import ASSET, FILE, find_data, find_model, find_release
+        from zoo.resolve import place_of
 
         data = find_data(name.removeprefix(DATA)) if name.startswith(DATA) else None
         found = data or find_model(name) or find_release(name)
@@ -114,6 +121,7 @@ class Download:
         if source.startswith((ASSET, FILE)):
             where = "saecli" if source.startswith(ASSET) else "another package"
             self.progress(f"{name} ships with {where}: nothing to fetch.")
+            self.shipped.append(NameRow(name=name, source=source, path=str(place_of(name) or "")))
             return True
         return False
 
@@ -245,7 +253,7 @@ class Download:
 
         found = find_data(name.removeprefix(DATA))
         source, folder = found[1].source if found else "", self.cache.shards_of(name.removeprefix(DATA))
-        return NameRow(name=name, source=source, revision="", path=str(folder), bytes=0, fetched=0, files=())
+        return NameRow(name=name, source=source, path=str(folder))
 
     def row(self, plan: Plan, done: dict[str, list[LockedFile]]) -> NameRow:
         """What is told about a name."""
@@ -276,17 +284,16 @@ class Download:
             files=tuple(rows),
         )
 
-    def fail(self, rows: Sequence[NameRow]) -> None:
-        """Raises what the failures mean together."""
-        if len(self.failures) == 1 and not rows:
-            raise next(iter(self.failures.values()))
+    def fail(self) -> NoReturn:
+        """Raises what it means that nothing could be had."""
+        first = next(iter(self.failures.values()))
+        if len(self.failures) == 1:
+            raise first
         told = " ".join(f"{name}: {error.message}" for name, error in self.failures.items())
-        hint = next(iter(self.failures.values())).hint
-        if not rows:
-            raise InputError(f"None of {len(self.failures)} names could be fetched. {told}", hint)
-        total = len(rows) + len(self.failures)
-        verb = "planned" if self.config.plan else "fetched"
-        raise PartialFailure(f"{len(self.failures)} of {total} names could not be {verb}. {told}", hint)
+        raise InputError(
+            f"None of {len(self.failures)} names could be {'planned' if self.config.plan else 'fetched'}. {told}",
+            first.hint,
+        )
 
 
 def interrupted(error: KeyboardInterrupt) -> Interrupted:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from saecli.core.errors import PartialFailure
 from saecli.core.result import Result, field_doc
+from zoo.listing import ListedEntry
+from zoo.listing import lines as listed_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,24 +29,18 @@ class NameRow:
     """What one name stands for."""
 
     name: str = field_doc("Name", "The name in the lock.")
-    source: str = field_doc("Source", "Where it comes from, without credentials.")
-    revision: str = field_doc("Revision", "The commit; empty where there are none.")
-    path: str = field_doc("Path", "Where it is on this machine.")
-    bytes: int = field_doc("Bytes", "Size of its files as far as known.")
-    fetched: int = field_doc("Fetched", "Bytes of files that were not here before; in a plan, that are not here.")
-    files: tuple[FileRow, ...] = field_doc("Files", "Its files.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListRow:
-    """One line of the list."""
-
-    name: str = field_doc("Name", "What to ask for.")
-    kind: str = field_doc("Kind", "model, suite or data.")
-    family: str = field_doc("Family", "Family of models it belongs to.")
-    source: str = field_doc("Source", "Where it comes from; asset: ships with the program.")
-    description: str = field_doc("Description", "One line about it.")
-    here: bool = field_doc("Here", "True if it is on this machine.")
+    source: str = field_doc("Source", "Where it comes from, without credentials.", default="")
+    revision: str = field_doc("Revision", "The commit; empty where there are none.", default="")
+    path: str = field_doc("Path", "Where it is on this machine.", default="")
+    bytes: int = field_doc("Bytes", "Size of its files as far as known.", default=0)
+    fetched: int = field_doc(
+        "Fetched", "Bytes of files that were not here before; in a plan, that are not here.", default=0
+    )
+    files: tuple[FileRow, ...] = field_doc(
+        "Files", "Its files; none for what ships with a program or is made here.", default=()
+    )
+    error: str = field_doc("Error", "Why it could not be had; empty if it could.", default="")
+    hint: str = field_doc("Hint", "What to do about the error.", default="")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +52,17 @@ class DownloadResult(Result):
     planned: bool = field_doc("Planned", "True if nothing was fetched because only the plan was asked for.")
     lock: str = field_doc("Lock", "The lock file that was read and written.")
     names: tuple[NameRow, ...] = field_doc("Names", "What was asked for.")
-    listed: tuple[ListRow, ...] = field_doc("Listed", "The list of the zoo, if that was asked for.")
+    listed: tuple[ListedEntry, ...] | None = field_doc("Listed", "The list of the zoo if it was asked for, else null.")
 
     def summary_lines(self) -> list[str]:
         """The list as columns, a plan file by file, a download name by name."""
-        if self.listed:
-            width = max(len(row.name) for row in self.listed)
-            return [
-                f"{row.name:<{width}}  {row.kind:<5}  {'here' if row.here else '':<4}  {row.description}"
-                for row in self.listed
-            ]
+        if self.listed is not None:
+            return listed_lines(self.listed)
         lines = []
         for row in self.names:
+            if row.error:
+                lines.append(f"{row.name}  could not be {self.verb}")
+                continue
             revision = f"@{row.revision[:12]}" if row.revision else ""
             if self.planned:
                 lines += [f"{one.path}  {size(one.bytes)}{'  (here)' if one.here else ''}" for one in row.files]
@@ -79,12 +75,27 @@ class DownloadResult(Result):
             lines.append(f"{row.name}  {row.source.removesuffix('!')}{revision}  {count}, {size(row.bytes)}, {what}")
             if not self.planned:
                 lines.append(f"  {row.path}")
-        return lines or ["Nothing like that."]
+        return lines
+
+    @property
+    def verb(self) -> str:
+        """What is done with names."""
+        return "planned" if self.planned else "fetched"
 
     def next_command(self) -> str:
         """Look at what has come."""
-        shown = [row.name for row in self.names if not row.name.startswith("data:")]
+        shown = [row.name for row in self.names if not row.name.startswith("data:") and not row.error]
         return f"saecli zoo show '{shown[0]}'" if shown and not self.planned else ""
+
+    def failure(self) -> PartialFailure | None:
+        """What could not be had of several names."""
+        failed = [row for row in self.names if row.error]
+        if not failed:
+            return None
+        told = " ".join(f"{row.name}: {row.error}" for row in failed)
+        return PartialFailure(
+            f"{len(failed)} of {len(self.names)} names could not be {self.verb}. {told}", failed[0].hint
+        )
 
 
 def size(count: int | None) -> str:

@@ -1,0 +1,48 @@
+"""What `saecli download` tells: the zoo's list, what ships with the program, and which of several names failed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+def test_without_names_it_shows_what_the_zoo_lists(saecli, cache):
+    zoo = saecli("zoo", "list")
+    assert "* data:othello " in zoo.out
+    assert saecli("download").out == saecli("download", "--list").out == zoo.out
+    assert saecli("download", "--search", "pythia dedup").out == saecli("zoo", "list", "--search", "pythia dedup").out
+    entries = json.loads(saecli("zoo", "list", "--json").out)["entries"]
+    assert json.loads(saecli("download", "--json").out)["listed"] == entries
+    nothing = saecli("download", "--search", "nothing like it", "--json")
+    assert (nothing.code, json.loads(nothing.out)["listed"]) == (0, [])
+
+
+@pytest.mark.parametrize("flag", [["--list"], ["--search", "gpt2"]])
+def test_a_list_with_a_name_fetches_nothing_and_says_so(saecli, cache, flag):
+    outcome = saecli("download", "gpt2", *flag)
+    assert (outcome.code, "fetch no NAME" in outcome.err) == (2, True)
+
+
+def test_what_ships_with_the_program_has_a_row(saecli, cache):
+    outcome = saecli("download", "othello-mini", "--json")
+    (row,) = json.loads(outcome.out)["names"]
+    assert (row["name"], row["files"], row["error"]) == ("othello-mini", [], "")
+    assert row["path"].endswith("assets/othello-mini")
+    assert Path(row["path"]).is_dir()
+
+
+def test_of_several_names_each_says_what_became_of_it(saecli, hub, cache):
+    hub.repository("org/repo", {"config.json": b"{}"})
+    outcome = saecli("download", "hf:org/repo", "hf:org/nothing", "--json")
+    good, bad = json.loads(outcome.out)["names"]
+    assert outcome.code == 5
+    assert outcome.err.splitlines()[-1].startswith("Error: 1 of 2 names could not be fetched. hf:org/nothing: ")
+    assert (good["name"], good["error"], len(good["files"])) == ("hf:org/repo", "", 1)
+    assert (bad["name"], bad["files"]) == ("hf:org/nothing", [])
+    assert "has no hf:org/nothing" in bad["error"]
+    text = saecli("download", "hf:org/nothing", "hf:org/repo", "--plan")
+    assert text.code == 5
+    assert "hf:org/nothing  could not be planned" in text.out
+    assert "1 of 2 names could not be planned" in text.err
