@@ -17,6 +17,9 @@ from zoo.plugins import Kind, Listed, rows
 BUILT_IN: Final = ("gpt2", "pythia", "gemma", "chessgpt", "othellogpt", "toy", "other")
 """Modules of this package that hold a ``FAMILY``."""
 
+_ALIASES: Final = {"gpt2-small": "gpt2"}
+"""What TransformerLens calls a model → the zoo's name."""
+
 ASSET: Final = "asset:"
 """Source of what ships with the program: ``zoo/assets/NAME/model`` and ``zoo/assets/NAME/suite``."""
 
@@ -77,6 +80,15 @@ def listing(*, import_plugins: bool = True) -> list[Listed]:
 def names(kind: Kind, *, import_plugins: bool = True) -> dict[str, str]:
     """Names of a kind with their descriptions; see :func:`listing`."""
     return {row.name: row.description for row in listing(import_plugins=import_plugins) if row.kind == kind}
+
+
+def zoo_name(model: str) -> str:
+    """The zoo's name of a model as others call it (``google/gemma-2-2b``, ``gpt2-small``); empty if it has none."""
+    model = _ALIASES.get(model, model).removeprefix("hf:").partition("@")[0]
+    if find_model(model):
+        return model
+    sources = ((name, entry.source) for family in families().values() for name, entry in family.models.items())
+    return next((name for name, source in sources if source.partition("@")[0] == f"hf:{model}"), "")
 
 
 def asset(name: str) -> str | None:

@@ -20,7 +20,7 @@ from saecli.formats.documents import read_document
 from saecli.formats.suite import is_suite, read_suite
 from zoo.family import Family
 from zoo.huggingface import CONFIG, read_config
-from zoo.index import families, find_model, find_release
+from zoo.index import families, find_model, find_release, zoo_name
 from zoo.resolve import Dictionaries, resolve_dictionaries, resolve_model
 
 if TYPE_CHECKING:
@@ -107,6 +107,21 @@ def open_dictionaries(name_or_path: str, *, site: str | None = None, norm_scale:
 
     found = _dictionaries(name_or_path)
     return registry.open_dictionaries(found.path, _hints(found, site=site, norm_scale=norm_scale))
+
+
+def attach(suite: Suite, model: HookedModel) -> Suite:
+    """Check that a suite was made for a model, by all that is known of both.
+
+    Returns:
+        The suite itself.
+
+    Raises:
+        InputError: They name different models of the zoo, or as :meth:`saecli.core.suite.Suite.attach` says.
+    """
+    made_for, given = zoo_name(suite.info.model), zoo_name(model.info.name)
+    if made_for and given and made_for != given:
+        raise InputError(f"{suite.info.name} was made for {made_for}, not for {given}.", f"Use it with {made_for}.")
+    return suite.attach(model)
 
 
 def load_vocabulary(name_or_path: str, known: str = "") -> Vocabulary:

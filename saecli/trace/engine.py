@@ -42,14 +42,14 @@ def plan(config: TraceConfig) -> list[str]:
 
 def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult:
     """Trace and write the graph in every format."""
-    from zoo.load import load_model, load_suite, locate_model, locate_suite
+    from zoo.load import attach, load_model, load_suite, locate_model, locate_suite
 
     device, dtype = torch_device(config.device), torch_dtype(config.dtype)
     locate_model(config.model)  # a model that is not there is named before its suite
     labels = find_labels(config.labels, locate_suite(config.suite or config.model))
     suite = load_suite(config.suite or config.model, device=device, dtype=dtype)
     model = load_model(config.model, suite.info.processing, device)
-    suite.attach(model)
+    attach(suite, model)
     if config.probe:
         from zoo.load import load_vocabulary
         from zoo.probing import require_probe

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from saecli.core.errors import InputError, UsageError
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.formats.hf_gpt2 import save_gpt
 from tests.core.tiny_models import VOCAB, tiny
-from zoo.load import load_model
+from zoo.load import load_model, load_suite
 
 
 @pytest.fixture
@@ -80,3 +81,20 @@ def test_a_folder_without_a_readable_model_is_bad_input(tmp_path, config, messag
         load_model(str(tmp_path))
     with pytest.raises(InputError, match=r"no readable config\.json"):
         load_model(str(tmp_path / ".."))
+
+
+def test_a_suite_of_another_model_of_the_zoo_is_refused():
+    from zoo.index import zoo_name
+    from zoo.load import attach
+
+    assert zoo_name("google/gemma-2-2b") == zoo_name("hf:google/gemma-2-2b@main") == "gemma-2-2b"
+    assert zoo_name("gpt2-small") == zoo_name("gpt2") == "gpt2"
+    assert zoo_name("/home/me/gpt2") == zoo_name("") == ""
+    model = load_model("othello-mini")
+    suite = load_suite("othello-mini")
+    assert attach(suite, model) is suite
+    suite.info = replace(suite.info, model="openai-community/gpt2-medium")
+    with pytest.raises(InputError, match="was made for gpt2-medium, not for othello-mini"):
+        attach(suite, model)
+    suite.info = replace(suite.info, model="a-model-of-mine")
+    assert attach(suite, model) is suite
