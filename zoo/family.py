@@ -67,7 +67,7 @@ class ReleaseEntry:
         pattern: Path of one dictionary below the source, with ``{layer}`` in it, empty if only the hub's list tells.
         site: Kind of site, if the files do not name it (``resid_post``); ``reads>writes`` for transcoders.
         layers: Number of layers it covers, 0 if only the hub's list tells.
-        processing: Weight processing of the model it was trained on.
+        processing: Weight processing of the model it was trained on; empty where its files tell, or else raw.
         labels: Where descriptions of its features are (a Neuronpedia source name), empty if nowhere.
         default: Glob patterns of what is fetched if nothing is said, where the whole is too large.
     """
@@ -79,7 +79,7 @@ class ReleaseEntry:
     pattern: str = ""
     site: str = ""
     layers: int = 0
-    processing: Processing = "raw"
+    processing: Processing | Literal[""] = ""
     labels: str = ""
     default: tuple[str, ...] = ()
 

@@ -314,3 +314,18 @@ def test_a_safetensors_header_that_claims_more_than_the_file_has_is_refused(tmp_
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(InputError, match=r"params\.safetensors has a damaged safetensors header"):
         open_dictionaries(folder)
+
+
+def test_what_the_zoo_knows_of_a_release_does_not_win_over_its_files(tmp_path):
+    """The transcoders read the normed MLP input without the norm's gain, which only folded weights have."""
+    from zoo.index import find_release
+    from zoo.load import _hints
+    from zoo.resolve import Dictionaries
+
+    place = npz(tmp_path / "gemma-scope-2b-pt-transcoders/layer_7/width_16k/average_l0_71", **arrays())
+    family, entry = find_release("gemma-scope-2b-pt-transcoders")
+    suite = open_dictionaries(place, _hints(Dictionaries(place, family, entry))).suite("")
+    assert (suite.info.processing, suite.info.model) == ("folded", "gemma-2-2b")
+    place = npz(tmp_path / "gemma-scope-2b-pt-res/layer_7/width_16k/average_l0_71", **arrays())
+    family, entry = find_release("gemma-scope-2b-pt-res")
+    assert open_dictionaries(place, _hints(Dictionaries(place, family, entry))).suite("").info.processing == "raw"
