@@ -105,7 +105,7 @@ def clean_run(model: HookedModel, dictionaries: dict[Site, Dictionary], tokens_S
         metric: What is measured; its position lies in the prompt.
 
     Raises:
-        UsageError: A transcoder, no site, or a metric position outside the prompt,
+        UsageError: A transcoder, a skip path, no site, or a metric position outside the prompt,
             or a chosen site that the metric cannot see.
     """
     if not dictionaries:
@@ -116,6 +116,8 @@ def clean_run(model: HookedModel, dictionaries: dict[Site, Dictionary], tokens_S
         )
     if transcoders := [str(d.config.reads) for d in dictionaries.values() if d.config.reads != d.config.writes]:
         raise UsageError(f"Tracing through transcoders is not supported yet ({', '.join(transcoders)}).")
+    if skipping := [str(site) for site, d in dictionaries.items() if d.config.options.get("skip")]:
+        raise UsageError(f"Dictionaries with a skip path beside their features are not traced ({', '.join(skipping)}).")
     if across := [str(site) for site, d in dictionaries.items() if not d.positionwise]:
         raise UsageError(f"Features that depend on the positions before them are not traced ({', '.join(across)}).")
     end = metric.site(model.info)

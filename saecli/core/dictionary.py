@@ -210,9 +210,11 @@ class Dictionary(nn.Module, ABC):
     def reconstruct(self, x: Tensor) -> Tensor:
         """Input [..., d_in] → reconstruction [..., d_out] in the input's own scale, by the sparse path."""
         flat = x.reshape(-1, x.shape[-1])
-        _, restore = self.prepare(flat)
-        y = self._with_skip(restore(self.decode_sparse(self.encode_sparse(flat))), flat)
-        return y.reshape(*x.shape[:-1], self.config.d_out)
+        return self.reconstruct_from(self.encode_sparse(flat), flat).reshape(*x.shape[:-1], self.config.d_out)
+
+    def reconstruct_from(self, acts: SparseActs, x: Tensor) -> Tensor:
+        """The same where the active features of the input [T, d_in] are known: [T, d_out]."""
+        return self._with_skip(self.prepare(x)[1](self.decode_sparse(acts)), x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input [..., d_in] → reconstruction [..., d_out], by the plain dense formula."""

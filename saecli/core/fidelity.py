@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from saecli.core.dictionary import Dictionary, SparseActs
-from saecli.core.errors import InputError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.model import HookedModel, ModelRun
 from saecli.core.progress import Progress, silent
 from saecli.core.site import Site
@@ -210,8 +210,14 @@ def measure_suites(
 
     Raises:
         InputError: A suite is not of this model, or the data have no position that counts.
+        UsageError: A dictionary writes several sites or needs whole sequences.
     """
-    for suite in suites.values():
+    for name, suite in suites.items():
+        for site, config in suite.configs.items():
+            if config.arch in ("cross_layer", "temporal"):
+                raise UsageError(
+                    f"{name} has a {config.arch} dictionary at {site}, which does not replace one site token by token."
+                )
         suite.attach(model)
     written = {config.writes for suite in suites.values() for config in suite.configs.values()}
     baselines = fit_baselines(model, written, training_side)
@@ -301,9 +307,8 @@ def _reconstruct(dictionary: Dictionary, x: Tensor, here_BS: Tensor) -> tuple[Te
     """Reconstruction [B, S, D], active features per token [B, S], and which features fired where it counts [F]."""
     flat = x.flatten(0, 1)
     acts = dictionary.encode_sparse(flat)
-    _, restore = dictionary.prepare(flat)
-    y = restore(dictionary.decode_sparse(acts)).view(*x.shape[:-1], -1)
-    l0_BS = (acts.values_TK > 0).sum(-1).double().view(here_BS.shape)
+    y = dictionary.reconstruct_from(acts, flat).view(*x.shape[:-1], -1)
+    l0_BS = (acts.values_TK != 0).sum(-1).double().view(here_BS.shape)
     here_N = here_BS.reshape(-1)
     return y, l0_BS, _fired(dictionary, SparseActs(acts.indices_TK[here_N], acts.values_TK[here_N]))
 
@@ -311,7 +316,7 @@ def _reconstruct(dictionary: Dictionary, x: Tensor, here_BS: Tensor) -> tuple[Te
 def _fired(dictionary: Dictionary, acts: SparseActs) -> Tensor:
     """Which features are active somewhere: bool [F]."""
     fired_F = torch.zeros(dictionary.n_latents, dtype=torch.bool, device=acts.values_TK.device)
-    fired_F[acts.indices_TK[acts.values_TK > 0]] = True
+    fired_F[acts.indices_TK[acts.values_TK != 0]] = True
     return fired_F
 
 

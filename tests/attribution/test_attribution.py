@@ -181,3 +181,9 @@ def test_error_nodes_carry_what_the_dictionary_does_not() -> None:
     rebuilt += clean.dictionaries[site].b_dec_D
     torch.testing.assert_close(rebuilt, clean.values[site], rtol=0, atol=1e-12)
     assert (nodes.index_N == ERROR).sum() == len(TOKENS)
+
+
+def test_a_skip_path_is_refused() -> None:
+    """What passes beside the features would be in no node."""
+    with pytest.raises(UsageError, match=r"skip path beside their features are not traced \(1\.resid_pre\)"):
+        traced("1.resid_pre", skip=True)

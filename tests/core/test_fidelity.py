@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from saecli.core.dictionary import DictionaryConfig
+from saecli.core.errors import UsageError
 from saecli.core.fidelity import Sample, fit_baselines, measure_suites
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.core.hooks import thin_gpt
@@ -116,3 +117,44 @@ def test_principal_components_are_those_of_the_covariance(model):
     left = (x - baseline.project(x, 3)).square().sum()
     singular = torch.linalg.svdvals(x - x.mean(0))
     torch.testing.assert_close(left, singular[3:].square().sum(), rtol=1e-3, atol=1e-4)
+
+
+def test_negative_activations_count_and_a_skip_path_is_part_of_the_reconstruction(model):
+    def suite(arch: str, **options) -> Suite:
+        site = Site(1, "resid_pre")
+        one = make_dictionary(DictionaryConfig(arch, D, D, site, site, D, options)).requires_grad_(False)
+        one.W_enc_DF.copy_(torch.eye(D))
+        one.W_dec_FD.copy_(torch.eye(D) * (not options.get("skip")))
+        if one.W_skip_DO is not None:
+            one.W_skip_DO.copy_(torch.eye(D))
+        return Suite.of(SuiteInfo(arch, "tiny"), [one])
+
+    made = {
+        "signed": suite("abstopk", k=D),
+        "identity": suite("identity"),
+        "skip": suite("topk", k=2, skip=True),
+    }
+    found = measure_suites(model, made, samples(20, 1), samples(30, 2))
+    for name in made:
+        (site,) = found[name].sites
+        assert site.dictionary.variance_explained.value == pytest.approx(1, abs=1e-5), name
+        assert name == "skip" or site.dead_share == 0
+    assert found["signed"].sites[0].l0.value == found["identity"].sites[0].l0.value == D
+    only_negative = suite("abstopk", k=1)
+    only_negative[Site(1, "resid_pre")].W_enc_DF.copy_(-torch.eye(D) * 1e-9)
+    only_negative[Site(1, "resid_pre")].b_enc_F.fill_(-1)
+    (site,) = measure_suites(model, {"": only_negative}, samples(20, 1), samples(30, 2))[""].sites
+    assert site.l0.value == 1
+
+
+@pytest.mark.parametrize(
+    ("arch", "d", "options"),
+    [("cross_layer", Site(0, "mlp_out"), {"writes": ["0.mlp_out", "1.mlp_out"]}), ("temporal", None, {"n_heads": 1})],
+)
+def test_what_does_not_replace_one_site_is_refused(model, arch, d, options):
+    reads = Site(0, "mlp_in")
+    if arch == "temporal":
+        options = {**options, "bottleneck_factor": 2}
+    one = make_dictionary(DictionaryConfig(arch, D, 2 * D, reads, d or reads, D, options))
+    with pytest.raises(UsageError, match=f"{arch} dictionary at 0.mlp_in"):
+        measure_suites(model, {"": Suite.of(SuiteInfo("", "tiny"), [one])}, samples(20, 1), samples(30, 2))
