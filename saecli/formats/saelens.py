@@ -33,6 +33,7 @@ from saecli.formats.saelens_config import (
     document_of,
     parse_config,
 )
+from saecli.formats.saelens_sites import BEFORE_GAIN
 from saecli.formats.saelens_weights import check_shapes, is_tied, state_of, tensors_of
 from saecli.formats.safe import load_safetensors, safetensors_header
 
@@ -51,7 +52,9 @@ _NEVER: Final = -9.5  # log10 of how often a feature fired; 1e-10 is added befor
 # --- writing --------------------------------------------------------------------------------------------------------
 
 
-def to_files(dictionary: Dictionary, dtype: torch.dtype = torch.float32, **metadata: Any) -> dict[str, bytes]:
+def to_files(
+    dictionary: Dictionary, dtype: torch.dtype = torch.float32, processing: str = "", **metadata: Any
+) -> dict[str, bytes]:
     """The files of a dictionary's folder, by name.
 
     A dictionary of an architecture that sae-lens does not have is marked so in cfg.json, and sae-lens refuses it.
@@ -59,13 +62,14 @@ def to_files(dictionary: Dictionary, dtype: torch.dtype = torch.float32, **metad
     Args:
         dictionary: Any dictionary.
         dtype: Number type of the stored weights.
+        processing: Weight processing of the model; empty if unknown.
         metadata: More entries for cfg.json's ``metadata``: ``model_name``, ``context_size``, ``prepend_bos``.
     """
     try:
         architecture = _writable(dictionary)
     except UsageError:
         architecture = OWN_PREFIX + dictionary.config.arch
-    return _files(dictionary, architecture, dtype, metadata)
+    return _files(dictionary, architecture, dtype, processing, metadata)
 
 
 def write(
@@ -101,7 +105,7 @@ def write(
     files = {
         folder / name / file: data
         for name, dictionary in dictionaries.items()
-        for file, data in _files(dictionary, _writable(dictionary), dtype, metadata).items()
+        for file, data in _files(dictionary, _writable(dictionary), dtype, processing, metadata).items()
     }
     for path, data in files.items():
         write_bytes(path, data)
@@ -117,9 +121,9 @@ def _writable(dictionary: Dictionary) -> str:
 
 
 def _files(
-    dictionary: Dictionary, architecture: str, dtype: torch.dtype, metadata: Mapping[str, Any]
+    dictionary: Dictionary, architecture: str, dtype: torch.dtype, processing: str, metadata: Mapping[str, Any]
 ) -> dict[str, bytes]:
-    document = document_of(dictionary.config, architecture)
+    document = document_of(dictionary.config, architecture, processing)
     document["dtype"] = str(dtype).removeprefix("torch.")
     document["metadata"] = {"sae_lens_version": _LAYOUT_VERSION, **document["metadata"], **metadata}
     return {
@@ -213,6 +217,8 @@ def _item(
     processing = ""
     if isinstance(loaded_with, dict) and (said_folds := [loaded_with[key] for key in _FOLDS if key in loaded_with]):
         processing = "folded" if any(said_folds) else "raw"
+    if BEFORE_GAIN.fullmatch(str(said.get("hook_name"))):
+        processing = "folded"
     return Item(
         name="",
         config=parsed.config,

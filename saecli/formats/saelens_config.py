@@ -15,7 +15,7 @@ from typing import Any, Final
 from saecli.core.dictionary import NORMALISATIONS, DictionaryConfig
 from saecli.core.errors import InputError, UsageError, did_you_mean
 from saecli.formats.registry import Hints
-from saecli.formats.saelens_sites import read_site, written_site
+from saecli.formats.saelens_sites import hook_name, read_site, written_site
 
 OWN_PREFIX: Final = "saecli/"
 """Marks an architecture that sae-lens does not have, in the files of a suite."""
@@ -143,8 +143,14 @@ def architecture_of(config: DictionaryConfig) -> str:
     return ("" if arch == "standard" else f"{arch}_") + ("skip_transcoder" if skip else "transcoder")
 
 
-def document_of(config: DictionaryConfig, architecture: str) -> dict[str, Any]:
-    """cfg.json in the layout of sae-lens 6, but for ``dtype`` and the rest of ``metadata``."""
+def document_of(config: DictionaryConfig, architecture: str, processing: str) -> dict[str, Any]:
+    """cfg.json in the layout of sae-lens 6, but for ``dtype`` and the rest of ``metadata``.
+
+    Args:
+        config: What the dictionary is.
+        architecture: As sae-lens calls it.
+        processing: Weight processing of its model, on which depends what a module's input is called.
+    """
     options = config.options
     document: dict[str, Any] = {
         "architecture": architecture,
@@ -155,7 +161,7 @@ def document_of(config: DictionaryConfig, architecture: str) -> dict[str, Any]:
         "normalize_activations": options.get("normalize") or "none",
         "reshape_activations": "none",
     }
-    metadata = {"hook_name": config.reads.hook_name, "hook_head_index": None}
+    metadata = {"hook_name": hook_name(config.reads, processing), "hook_head_index": None}
     if architecture.startswith(OWN_PREFIX):
         document["options"] = options
     elif config.arch in ("topk", "abstopk"):
@@ -172,7 +178,7 @@ def document_of(config: DictionaryConfig, architecture: str) -> dict[str, Any]:
             }
     if architecture.startswith(OWN_PREFIX) or "transcoder" in architecture:
         document["d_out"] = config.d_out
-        metadata |= {"hook_name_out": config.writes.hook_name, "hook_head_index_out": None}
+        metadata |= {"hook_name_out": hook_name(config.writes, processing), "hook_head_index_out": None}
     elif config.reads.kind == "attn_z":
         document["reshape_activations"] = "hook_z"
     return {**document, "metadata": metadata}

@@ -1,4 +1,8 @@
-"""Where a dictionary of SAELens reads and writes: the hook names of its metadata, old spellings included."""
+"""Where a dictionary of SAELens reads and writes: the hook names of its metadata, old spellings included.
+
+TransformerLens' ``ln2.hook_normalized`` is taken before the norm's gain, which folded weights have taken over: only
+there is it the input of the MLP. In raw weights that is ``mlp.hook_in``. Likewise for attention.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,21 @@ from typing import Any
 from saecli.core.errors import InputError, UsageError
 from saecli.core.site import Site
 from saecli.formats.registry import Hints, site_of
+
+BEFORE_GAIN = re.compile(r"blocks\.\d+\.ln[12]\.hook_normalized")
+"""Hooks that are a site of folded weights alone."""
+
+_GAIN_NOTE = (
+    "It reads {}, taken before the gain of the norm and so to be of folded weights, though its metadata does not say "
+    "so; of models with LayerNorm, TransformerLens before 3 had the gain in it."
+)
+
+
+def hook_name(site: Site, processing: str) -> str:
+    """TransformerLens' name of a site, given the weight processing of the model."""
+    if site.kind in ("attn_in", "mlp_in") and processing != "folded":
+        return f"blocks.{site.layer}.{site.kind.removesuffix('_in')}.hook_in"
+    return site.hook_name
 
 
 def read_site(document: Mapping[str, Any], path: Path, hints: Hints) -> tuple[Site, tuple[str, ...]]:
@@ -35,6 +54,10 @@ def read_site(document: Mapping[str, Any], path: Path, hints: Hints) -> tuple[Si
         return reads, (
             "It reads hook_embed, the token embeddings: 0.resid_pre only in models that add no positions there.",
         )
+    loaded_with = metadata.get("model_from_pretrained_kwargs")
+    folds = isinstance(loaded_with, dict) and loaded_with.get("fold_ln")
+    if isinstance(name, str) and BEFORE_GAIN.fullmatch(name) and not folds and not hints.processing:
+        return reads, (_GAIN_NOTE.format(name),)
     return reads, ()
 
 

@@ -45,7 +45,12 @@ def suite_files(suite: Suite, dtype: torch.dtype = torch.float32) -> dict[str, b
     for site, dictionary in suite.items():
         folder = str(site)
         parts = saelens.to_files(
-            dictionary, dtype, model_name=info.model, context_size=info.context, prepend_bos=info.bos is not None
+            dictionary,
+            dtype,
+            info.processing,
+            model_name=info.model,
+            context_size=info.context,
+            prepend_bos=info.bos is not None,
         )
         files |= {f"{folder}/{name}": data for name, data in parts.items()}
         rounded = {name: value.to(dtype) for name, value in dictionary.state_dict().items()}

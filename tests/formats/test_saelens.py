@@ -339,6 +339,16 @@ def test_an_old_pickled_checkpoint(tmp_path, monkeypatch):
         only(path)
 
 
+@pytest.mark.parametrize("said", [{}, {"model_from_pretrained_kwargs": {"fold_ln": False}}])
+def test_what_is_taken_before_a_gain_is_of_folded_weights(tmp_path, said):
+    path = folder(tmp_path, base(), architecture="transcoder", d_out=D, metadata={**TRANSCODER, **said})
+    item = only(path)
+    assert (item.processing, item.config.reads) == ("folded", Site(3, "mlp_in"))
+    assert "before the gain" in item.notes[0]
+    item = only(path, Hints(processing="raw"))
+    assert (item.processing, item.notes) == ("raw", ())
+
+
 # --- what is beside the weights, and what is refused ----------------------------------------------------------------
 
 
@@ -509,4 +519,7 @@ def test_metadata_is_written(tmp_path, processing):
     item = only(tmp_path)
     assert (item.name, item.model, item.context, item.prepends_bos) == ("x", "tiny", 12, True)
     assert item.processing == processing
+    assert (item.config.reads, item.notes) == (site, ())
+    hook = json.loads((tmp_path / "x" / "cfg.json").read_text())["metadata"]["hook_name"]
+    assert hook == ("blocks.2.ln2.hook_normalized" if processing == "folded" else "blocks.2.mlp.hook_in")
     assert load_file(tmp_path / "x" / "sae_weights.safetensors")["W_enc"].dtype == torch.float32
