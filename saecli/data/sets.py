@@ -42,7 +42,9 @@ def locate_data(spec: str, cache: Cache | None = None) -> Path:
     return folder
 
 
-def open_source(spec: str, *, batch_size: int, seed: int, held_out: int, n_ctx: int = 0) -> TokenSource:
+def open_source(
+    spec: str, *, batch_size: int, seed: int, held_out: int, n_ctx: int = 0, bos: int | None = None
+) -> TokenSource:
     """The data that a name means, ready to train on.
 
     Games are read one per sequence, from their start; text runs on across documents.
@@ -53,6 +55,7 @@ def open_source(spec: str, *, batch_size: int, seed: int, held_out: int, n_ctx: 
         seed: from 0.
         held_out: held-out sequences to evaluate on.
         n_ctx: positions per sequence; 0 for the data's own (59 for Othello, 256 for chess, 128 for text).
+        bos: token to put before every sequence of shards, None for none.
 
     Raises:
         UsageError, InputError: as :func:`locate_data`; the shards are damaged; a context that Othello has not.
@@ -64,4 +67,4 @@ def open_source(spec: str, *, batch_size: int, seed: int, held_out: int, n_ctx: 
     shards = open_shards(locate_data(spec))
     name = shards.vocabulary
     n_ctx = n_ctx or _CONTEXT.get(name, _DEFAULT_CONTEXT)
-    return ShardSource(shards, n_ctx, batch_size, seed, held_out, _CUTS.get(name, "packed"))
+    return ShardSource(shards, n_ctx, batch_size, seed, held_out, _CUTS.get(name, "packed"), bos)

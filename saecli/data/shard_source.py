@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from saecli.core.errors import InputError
 from saecli.data.permutation import shuffled
-from saecli.data.shards import Shards, check_range
+from saecli.data.shards import Shards, Split, check_range
 from saecli.data.source import Batch
 from saecli.data.windows import Cut, Stream, windows
 
@@ -65,11 +65,6 @@ class ShardSource:
                 )
         self._unigram_V: Tensor | None = None
 
-    @property
-    def windows_per_epoch(self) -> int:
-        """Sequences in one pass over the training split."""
-        return self._train_windows.count
-
     def batch(self, step: int) -> Batch:
         """The batch of a step, from 0."""
         numbers_B = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
@@ -89,14 +84,15 @@ class ShardSource:
             the training split. ``count``: number of predictions.
         """
         device = next(model.parameters()).device
-        every, few = self._val_windows.count, min(self._val_windows.count, self.held_out)
+        every = self.count("val")
+        few = min(every, self.held_out)
         chosen = np.arange(few, dtype=np.int64) * every // few
         unigram_V = self._unigram()
         ce = ce_unigram = 0.0
         count = 0
         per_batch = max(1, _EVALUATION_TOKENS // self.n_ctx)
         for start in range(0, few, per_batch):
-            batch = self._batch(self._val, self._val_windows.spans(chosen[start : start + per_batch], 0.0))
+            batch = self.windows("val", chosen[start : start + per_batch])
             here_BS = batch.next_BS >= 0
             logits_NV = model(batch.tokens_BS.to(device))[here_BS.to(device)].float()
             next_N = batch.next_BS[here_BS]
@@ -104,6 +100,16 @@ class ShardSource:
             ce_unigram -= unigram_V[next_N].sum().item()
             count += len(next_N)
         return {"ce": ce / count, "ce_unigram": ce_unigram / count, "count": float(count)}
+
+    def count(self, split: Split) -> int:
+        """Sequences in one pass over a split."""
+        return (self._train_windows if split == "train" else self._val_windows).count
+
+    def windows(self, split: Split, numbers_N: npt.NDArray[np.int64]) -> Batch:
+        """Some sequences of a split by number, 0 to its count, with boundaries that never move."""
+        if split == "train":
+            return self._batch(self._train, self._train_windows.spans(numbers_N, 0.0))
+        return self._batch(self._val, self._val_windows.spans(numbers_N, 0.0))
 
     def _batch(self, stream: Stream, spans_B2: npt.NDArray[np.int64]) -> Batch:
         tokens_BS = np.zeros((len(spans_B2), self.n_ctx), np.int64)

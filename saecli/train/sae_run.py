@@ -13,8 +13,9 @@ from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
 from saecli.core.suite import Suite
+from saecli.data.samples import open_samples
+from saecli.data.sets import OTHELLO
 from saecli.formats.suite import rounded, suite_files, with_measurements
-from saecli.train.held_out import othello_samples
 from saecli.train.sae import METRICS, plan_dictionaries, train_sae
 from saecli.train.sae_config import TrainSaeConfig
 
@@ -92,9 +93,10 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
     run.record(sites={name: [str(site) for site in suite.sites] for name, suite in suites.items()})
     fidelity: dict[str, SuiteFidelity] = {}
     if config.held_out:
-        held_out, fitting = othello_samples(config.held_out), othello_samples(_FITTING_GAMES, training_side=True)
-        firing = othello_samples(_FIRING_GAMES * config.held_out, shift=1)
-        fidelity = measure_suites(model, suites, held_out, fitting, firing=firing, seed=config.seed, progress=progress)
+        data = open_samples(OTHELLO, config.held_out, fitting=_FITTING_GAMES, firing=_FIRING_GAMES * config.held_out)
+        fidelity = measure_suites(
+            model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
+        )
         run.write_json("fidelity.json", {name: _plain(dataclasses.asdict(one)) for name, one in fidelity.items()})
         suites = {name: with_measurements(suite, fidelity[name].measured()) for name, suite in suites.items()}
     for name, suite in suites.items():

@@ -93,9 +93,9 @@ def test_an_epoch_reads_every_window_once_and_the_next_has_other_boundaries(tmp_
     data = source(tmp_path, [list(range(101))], batch_size=1)
     epochs = []
     for epoch in range(4):
-        steps = range(epoch * data.windows_per_epoch, (epoch + 1) * data.windows_per_epoch)
+        steps = range(epoch * data.count("train"), (epoch + 1) * data.count("train"))
         epochs.append([int(data.batch(step).tokens_BS[0, 0]) for step in steps])
-        assert len(set(epochs[-1])) == data.windows_per_epoch
+        assert len(set(epochs[-1])) == data.count("train")
         assert len({start % 5 for start in epochs[-1]}) == 1
     assert len({starts[0] % 5 for starts in epochs}) > 1
     assert len({tuple(starts) for starts in epochs}) == 4

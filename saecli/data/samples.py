@@ -1,0 +1,120 @@
+"""Sequences to measure dictionaries on: held-out ones, training-side ones to fit controls on, and more held-out ones
+that only tell which features ever fire.
+
+Everything is a function of the data and the numbers asked for. Held-out sequences are never training sequences: games
+of the generator have seeds that no training run uses, and shards have the split ``val``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from saecli.core.errors import InputError
+from saecli.core.fidelity import Sample
+from saecli.data.games import CONTEXT, HELD_OUT_SEED, game_batch, legal_tokens
+from saecli.data.sets import OTHELLO, open_source
+from saecli.data.shard_source import ShardSource
+from saecli.data.shards import Split
+from saecli.games.othello import Games, random_games
+
+_FITTING_SEED: Final = HELD_OUT_SEED - 1
+"""Above every seed of a training run: the fitting games are on neither side of training."""
+_TOKENS: Final = 4096
+_LOGITS: Final = 1 << 26
+"""Positions, and positions times vocabulary, that one sample has at most."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Sequences in batches.
+
+    Attributes:
+        vocabulary: Name of their token vocabulary.
+        n_ctx: Positions per sequence.
+        held_out: Sequences that nothing was trained on.
+        fitting: Sequences of the training side, for means and principal components.
+        firing: More held-out sequences, other than ``held_out``; fewer than asked for if the data have no more.
+    """
+
+    vocabulary: str
+    n_ctx: int
+    held_out: tuple[Sample, ...]
+    fitting: tuple[Sample, ...]
+    firing: tuple[Sample, ...]
+
+
+def open_samples(
+    spec: str,
+    sequences: int,
+    *,
+    fitting: int = 400,
+    firing: int = 0,
+    n_ctx: int = 0,
+    bos: int | None = None,
+) -> Samples:
+    """The sequences of data that a name means.
+
+    Args:
+        spec: ``othello``, ``data:NAME``, or a folder of shards; see :func:`saecli.data.sets.open_source`.
+        sequences: How many are held out to measure on.
+        fitting: How many of the training side.
+        firing: How many more that are held out.
+        n_ctx: Positions per sequence; 0 for the data's own.
+        bos: Token to put before every sequence of shards, None for none; games have none.
+
+    Raises:
+        UsageError: No such data, or a context that games do not have.
+        InputError: The data are damaged, or too short: the sentence says how many sequences they have.
+    """
+    source = open_source(spec, batch_size=1, seed=0, held_out=1, n_ctx=n_ctx, bos=bos)
+    if not isinstance(source, ShardSource):
+        return Samples(
+            OTHELLO,
+            CONTEXT,
+            _games(sequences, HELD_OUT_SEED),
+            _games(fitting, _FITTING_SEED),
+            _games(firing, HELD_OUT_SEED + 1),
+        )
+    there = source.count("val")
+    if there < sequences:
+        raise InputError(
+            f"{spec} has {there} held-out sequences of {source.n_ctx} positions, and {sequences} were asked for.",
+            f"Ask for {there}, or make shards with a larger --val-fraction.",
+        )
+    chosen = _spread(there, min(there, sequences + firing))
+    measured = _spread(len(chosen), sequences)
+    rest = np.setdiff1d(np.arange(len(chosen)), measured)
+    return Samples(
+        source.vocabulary,
+        source.n_ctx,
+        _windows(source, "val", chosen[measured]),
+        _windows(source, "train", _spread(source.count("train"), min(source.count("train"), fitting))),
+        _windows(source, "val", chosen[rest]),
+    )
+
+
+def _spread(count: int, wanted: int) -> np.ndarray:
+    """int64 [wanted]: numbers below ``count``, increasing, at even distances."""
+    return np.arange(wanted, dtype=np.int64) * count // max(1, wanted)
+
+
+def _windows(source: ShardSource, split: Split, numbers_N: np.ndarray) -> tuple[Sample, ...]:
+    rows = max(1, min(_TOKENS, _LOGITS // source.vocab_size) // source.n_ctx)
+    batches = [source.windows(split, numbers_N[start : start + rows]) for start in range(0, len(numbers_N), rows)]
+    return tuple(Sample(batch.tokens_BS, batch.next_BS) for batch in batches)
+
+
+def _games(games: int, seed: int) -> tuple[Sample, ...]:
+    """Random Othello games with their legal moves as the allowed tokens."""
+    samples = []
+    if not games:
+        return ()
+    played, rows = random_games(games, seed), _TOKENS // CONTEXT
+    for start in range(0, games, rows):
+        part = Games(played.moves[start : start + rows], played.legal[start : start + rows])
+        batch = game_batch(part)
+        samples.append(Sample(batch.tokens_BS, batch.next_BS, legal_tokens(part.legal[:, 1:])))
+    return tuple(samples)
