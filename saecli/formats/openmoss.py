@@ -96,7 +96,8 @@ def _item(release: Release, hints: Hints) -> Item:
     except UsageError as error:
         raise InputError(f"{where}: {error.message}", error.hint) from error
     reads = site_of(where, told[0], hints)
-    writes = hints.writes or told[1] or reads
+    hinted = hints.writes if hints.writes != hints.reads else None
+    writes = hinted or (told[1] if told[1] != told[0] else None) or reads
     options: dict[str, Any] = {"apply_b_dec_to_input": False}
     if release.act_fn == "topk":
         options["k"] = positive(document, "top_k", where)

@@ -67,7 +67,7 @@ def written_site(metadata: Mapping[str, Any], path: Path, hints: Hints) -> Site:
     Raises:
         InputError: None is named, or one that is not a whole site.
     """
-    if hints.writes:
+    if hints.writes and hints.writes != hints.reads:  # one site said is the one it reads
         return hints.writes
     if (head := metadata.get("hook_head_index_out")) is not None:
         raise InputError(f"{path} writes attention head {head} alone (hook_head_index_out); only whole sites are read.")

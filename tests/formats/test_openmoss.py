@@ -418,3 +418,12 @@ def test_a_suite_attaches_to_the_folded_model(tmp_path, kind):
     suite = open_suite(tmp_path).attach(folded(make(module, "tiny")))
     assert [str(site) for site in suite] == ["0.mlp_in", "1.mlp_in"]
     assert suite[Site(1, "mlp_in")].n_latents == F
+
+
+def test_one_site_said_for_a_transcoder_is_the_one_it_reads(tmp_path):
+    write(tmp_path, sae_tensors() | norms(IN, OUT))
+    config = open_dictionaries(tmp_path, Hints.parse("2.resid_mid")).items[0].config
+    assert (config.reads, config.writes) == (Site(2, "resid_mid"), Site(1, "mlp_out"))
+    write(tmp_path, sae_tensors() | norms(RESID, RESID), (RESID, RESID))
+    config = open_dictionaries(tmp_path, Hints.parse("2.resid_mid")).items[0].config
+    assert config.reads == config.writes == Site(2, "resid_mid")

@@ -339,6 +339,12 @@ def test_an_old_pickled_checkpoint(tmp_path, monkeypatch):
         only(path)
 
 
+def test_one_site_said_for_a_transcoder_is_the_one_it_reads(tmp_path):
+    path = folder(tmp_path, base(), architecture="transcoder", d_out=D, metadata=TRANSCODER)
+    config = only(path, Hints.parse("2.resid_mid")).config
+    assert (config.reads, config.writes) == (Site(2, "resid_mid"), Site(3, "mlp_out"))
+
+
 @pytest.mark.parametrize("said", [{}, {"model_from_pretrained_kwargs": {"fold_ln": False}}])
 def test_what_is_taken_before_a_gain_is_of_folded_weights(tmp_path, said):
     path = folder(tmp_path, base(), architecture="transcoder", d_out=D, metadata={**TRANSCODER, **said})
