@@ -7,6 +7,7 @@ transformers; others are read by transformers, which is imported only then. Code
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -70,7 +71,14 @@ def load_model(
     return model
 
 
-def load_suite(name_or_path: str, device: str | torch.device = "cpu", dtype: torch.dtype = torch.float32) -> Suite:
+def load_suite(
+    name_or_path: str,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    *,
+    include: Sequence[str] = (),
+    site: str | None = None,
+) -> Suite:
     """Load dictionaries as the suite of one model; they are read when first asked for.
 
     Args:
@@ -78,17 +86,17 @@ def load_suite(name_or_path: str, device: str | torch.device = "cpu", dtype: tor
             dictionaries in any format, or a folder with a suite in ``suite/``.
         device: Where the dictionaries go.
         dtype: Number type of the weights in memory.
+        include: Patterns of names that choose from dictionaries that are no suite of ours; all without.
+        site: See :func:`open_dictionaries`.
 
     Raises:
-        UsageError: Neither a name nor a path.
+        UsageError: Neither a name nor a path, or no dictionary of such a name.
         InputError: Not downloaded, damaged, or of no format that is known.
     """
-    found = _dictionaries(name_or_path)
-    if is_suite(found.path):
-        return read_suite(found.path, name=name_or_path, device=device, dtype=dtype)
-    from saecli.formats.registry import open_suite
-
-    return open_suite(found.path, name_or_path, _hints(found), device=device, dtype=dtype)
+    path = _dictionaries(name_or_path).path
+    if is_suite(path):
+        return read_suite(path, name=name_or_path, device=device, dtype=dtype)
+    return open_dictionaries(name_or_path, site=site).only(include).suite(name_or_path, dtype, device)
 
 
 def open_dictionaries(name_or_path: str, *, site: str | None = None, norm_scale: float | None = None) -> Found:

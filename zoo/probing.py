@@ -24,10 +24,10 @@ _CHARACTERS_PER_TOKEN: Final = 8
 """More than any tokenizer has on source code."""
 
 
-def require_probe(
+def probe_rows(
     model: HookedModel, suite: Suite, vocabulary: Vocabulary, sites: Sequence[Site] | None = None
 ) -> list[ProbeRow]:
-    """What the probe found.
+    """What the probe finds, one row per dictionary.
 
     Args:
         model: The model, to which the suite is attached.
@@ -36,18 +36,32 @@ def require_probe(
         sites: The sites to probe; all if not given.
 
     Raises:
-        CheckFailed: A dictionary does not do what is recorded of it, or explains nothing.
+        InputError: The vocabulary cannot write the sample.
     """
     device = next(model.module.parameters()).device
     tokens_BS = sample_tokens(model.info, vocabulary, MIN_TOKENS, suite.info.context).to(device)
-    rows = probe(model, suite, tokens_BS, sites=sites)
-    if failed := [row for row in rows if not row.ok]:
-        raise CheckFailed(
-            f"{len(failed)} of {len(rows)} dictionaries of {suite.info.name} do not do on {model.info.name} what they "
-            f"should. {failed[0].reason}",
-            "Use them with the model and the weights that they were made for.",
-        )
-    return rows
+    return probe(model, suite, tokens_BS, sites=sites)
+
+
+def require_probe(model: HookedModel, suite: Suite, vocabulary: Vocabulary, sites: Sequence[Site]) -> None:
+    """Stops where a dictionary does not do what is recorded of it; arguments as of :func:`probe_rows`.
+
+    Raises:
+        CheckFailed: A dictionary does not do what is recorded of it, or explains nothing.
+    """
+    rows = probe_rows(model, suite, vocabulary, sites)
+    if failure := failed_probe([row.reason for row in rows if not row.ok], len(rows), suite.info.name, model.info.name):
+        raise failure
+
+
+def failed_probe(reasons: Sequence[str], probed: int, suite: str, model: str) -> CheckFailed | None:
+    """What failed rows mean together, None if there are none."""
+    if not reasons:
+        return None
+    return CheckFailed(
+        f"{len(reasons)} of {probed} dictionaries of {suite} do not do on {model} what they should. {reasons[0]}",
+        "Use them with the model and the weights that they were made for.",
+    )
 
 
 def sample_tokens(info: ModelInfo, vocabulary: Vocabulary, tokens: int, context: int = 0) -> Tensor:

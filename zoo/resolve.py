@@ -94,10 +94,15 @@ def _place(name: str, entry: ModelEntry | ReleaseEntry, part: str) -> Path:
         if not path.exists():
             raise InputError(f"{name} should lie at {path}, and does not.", "Install the package it comes with again.")
         return path
-    return _downloaded(name)
+    return downloaded(name)
 
 
-def _downloaded(name: str) -> Path:
+def downloaded(name: str) -> Path:
+    """Where a name's files were put.
+
+    Raises:
+        InputError: They are not here.
+    """
     path = locate(name)
     if path is None:
         here = f" (the folder is ./{name})" if Path(name).exists() else ""
@@ -107,7 +112,7 @@ def _downloaded(name: str) -> Path:
 
 def _elsewhere(name_or_path: str, kind: Kind) -> Path:
     if name_or_path.startswith(REMOTE):
-        return _downloaded(name_or_path)
+        return downloaded(name_or_path)
     if (path := Path(name_or_path)).exists():
         return path
     if (path := locate(name_or_path)) is not None:

@@ -7,21 +7,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from saecli.core.cache import Cache
 from saecli.core.config import OutputConfig, argument, option
 from saecli.core.errors import InputError, UsageError, did_you_mean
+from saecli.core.lock import locate
 from saecli.core.progress import Progress
-from saecli.core.result import Result, field_doc
+from zoo.family import DataEntry, Family, ModelEntry, ReleaseEntry
 from zoo.index import find_data, find_model, find_release, listing
+from zoo.resolve import REMOTE, downloaded
+from zoo.shown import ShownDictionary, ShownProbe, ShowResult, Spread
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from saecli.core.dictionary import Dictionary
     from saecli.formats.registry import Item
 
+DATA: Final = "data:"
 _ENTRY_FACTS: Final = ("model", "processing", "data", "suite", "labels")
-_HEADINGS: Final = ("name", "site", "architecture", "sizes", "encoder norms", "decoder norms", "thresholds", "recorded")
-_RECORDED: Final = {"l0": "L0", "variance_explained": "variance explained", "dead_share": "dead"}
 _SIZES: Final = {
     "layers": ("n_layer", "num_hidden_layers"),
     "width": ("n_embd", "hidden_size"),
@@ -30,8 +31,6 @@ _SIZES: Final = {
     "tokens": ("vocab_size",),
 }
 """What sizes are called in configurations."""
-_UNIT: Final = 1e-3
-"""How far the norms of decoder rows may lie from 1 to be called unit norms."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,89 +53,6 @@ class ShowConfig(OutputConfig):
     )
 
 
-@dataclass(frozen=True)
-class Spread:
-    """Least, middle and largest of a dictionary's numbers."""
-
-    least: float
-    median: float
-    largest: float
-
-    @classmethod
-    def of(cls, values: Tensor) -> Spread:
-        values = values.float().flatten()
-        return cls(float(values.min()), float(values.median()), float(values.max()))
-
-    def __str__(self) -> str:
-        if self.largest - self.least <= _UNIT * abs(self.largest):
-            return f"{self.median:.4g}"
-        return f"{self.least:.3g}..{self.median:.3g}..{self.largest:.3g}"
-
-
-@dataclass(frozen=True)
-class ShownDictionary:
-    """One dictionary."""
-
-    name: str
-    architecture: str
-    reads: str
-    writes: str
-    d_in: int
-    n_latents: int
-    d_out: int
-    options: dict[str, Any]
-    encoder_norms: Spread
-    decoder_norms: Spread
-    thresholds: Spread | None
-    measured: dict[str, float]
-    notes: list[str]
-
-
-@dataclass(frozen=True)
-class ShownProbe:
-    """One dictionary on its model."""
-
-    site: str
-    tokens: int
-    l0: float
-    variance_explained: float
-    recorded_l0: float | None
-    recorded_variance_explained: float | None
-
-    def __str__(self) -> str:
-        def against(value: float | None) -> str:
-            return "" if value is None else f" (recorded {value:.3g})"
-
-        return (
-            f"{self.site}: L0 {self.l0:.3g}{against(self.recorded_l0)}, variance explained "
-            f"{self.variance_explained:.3g}{against(self.recorded_variance_explained)}, {self.tokens:,} tokens"
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShowResult(Result):
-    """What something is."""
-
-    schema: ClassVar[str] = "saecli.show/1"
-
-    target: str = field_doc("Target", "What was asked for.")
-    kind: str = field_doc("Kind", "model, dictionaries, connections, graph, shards, data or release.")
-    format: str = field_doc("Format", "The format on disk; empty for a name that is not here yet.")
-    facts: dict[str, Any] = field_doc("Facts", "What is known beside the dictionaries.")
-    dictionaries: list[ShownDictionary] = field_doc("Dictionaries", "One entry each; norms are of rows.")
-    probe: list[ShownProbe] = field_doc("Probe", "With --probe: each dictionary on about 1,000 tokens.", default=())
-    notes: list[str] = field_doc("Notes", "What is odd.")
-
-    def summary_lines(self) -> list[str]:
-        lines = [f"{self.target}: {self.kind}" + (f", {self.format}" if self.format else "")]
-        lines += [
-            f"  {name.replace('_', ' ')}: {value}" for name, value in self.facts.items() if value not in ("", None)
-        ]
-        lines += _table(self.dictionaries) if self.dictionaries else []
-        lines += [f"probe {row}" for row in self.probe]
-        return lines + [f"Note: {note}" for note in self.notes]
-
-
 def run(config: ShowConfig, progress: Progress) -> ShowResult:
     """The engine of the command.
 
@@ -144,59 +60,67 @@ def run(config: ShowConfig, progress: Progress) -> ShowResult:
         UsageError: Neither a path nor a name.
         InputError: Nothing that is known, or damaged.
     """
-    path = Path(config.target)
-    shown = _show_path(config, path, progress) if path.exists() else _show_name(config, progress)
-    return replace(shown, probe=_probe(config, shown)) if config.probe else shown
+    name = config.target
+    if data := find_data(name.removeprefix(DATA)) if name.startswith(DATA) or not Path(name).exists() else None:
+        return _show_data(name, data[1])
+    of_zoo = find_model(name) or find_release(name)
+    shown = _show_name(config, *of_zoo, progress) if of_zoo else _show_files(config, _path(name), progress)
+    return _probed(config, shown) if config.probe else shown
 
 
-def _probe(config: ShowConfig, shown: ShowResult) -> list[ShownProbe]:
+def _path(name: str) -> Path:
+    """The files of what is no name of the zoo."""
+    path = Path(name)
+    if name and path.exists():
+        return path
+    if name.startswith(REMOTE) or locate(name):
+        return downloaded(name)
+    hint = did_you_mean(name, [row.name for row in listing()]) or "`saecli zoo list` lists the names."
+    raise UsageError(f"{name!r} is neither a path nor a name of the zoo.", hint)
+
+
+def _probed(config: ShowConfig, shown: ShowResult) -> ShowResult:
+    from saecli.core.site import Site
     from zoo.load import load_model, load_suite, load_vocabulary
-    from zoo.probing import require_probe
+    from zoo.probing import probe_rows
 
     if not shown.dictionaries:
         raise UsageError(f"{config.target} has no dictionaries to probe.")
-    suite = load_suite(config.target)
+    suite = load_suite(config.target, include=config.include, site=config.site)
     name = config.model or suite.info.model
     if not name:
         raise UsageError(f"{config.target} does not name its model.", "Name it with --model.")
     model = load_model(name, suite.info.processing)
-    rows = require_probe(model, suite.attach(model), load_vocabulary(name))
-    return [
-        ShownProbe(
-            suite.label(row.site),
-            row.tokens,
-            row.l0,
-            row.variance_explained,
-            row.recorded_l0,
-            row.recorded_variance_explained,
-        )
-        for row in rows
-    ]
+    sites = [Site.parse(one.reads) for one in shown.dictionaries]
+    found = probe_rows(model, suite.attach(model), load_vocabulary(name), sites)
+    rows = [ShownProbe(**{**vars(row), "site": suite.label(row.site)}) for row in found]
+    return replace(shown, probed_on=name, probe=rows)
 
 
-def _show_name(config: ShowConfig, progress: Progress) -> ShowResult:
-    """A name of the zoo: what the zoo knows of it, and its files where they are here."""
+def _show_data(name: str, entry: DataEntry) -> ShowResult:
+    """A data set of the zoo, and its shards where they are here."""
+    path = Cache.at().shards_of(name.removeprefix(DATA))
+    kind, form, facts, notes = _shards(path) or ("data", "", {}, [])
+    known = {"source": entry.source, "about": entry.description, "tokenizer": entry.tokenizer}
+    return ShowResult(target=name, kind=kind, format=form, facts=known | facts, dictionaries=[], notes=list(notes))
+
+
+def _show_name(config: ShowConfig, family: Family, entry: ModelEntry | ReleaseEntry, progress: Progress) -> ShowResult:
+    """A model or suite of the zoo: what the zoo knows of it, and its files where they are here."""
     from zoo.load import locate_model, locate_suite
 
     name = config.target
-    if found := find_data(name.removeprefix("data:")):
-        facts = {"source": found[1].source, "about": found[1].description, "tokenizer": found[1].tokenizer}
-        return ShowResult(target=name, kind="data", format="", facts=facts, dictionaries=[], notes=[])
-    found = find_model(name) or find_release(name)
-    if found is None:
-        hint = did_you_mean(name, [row.name for row in listing()]) or "`saecli zoo list` lists the names."
-        raise UsageError(f"{name!r} is neither a path nor a name of the zoo.", hint)
-    family, entry = found
     facts: dict[str, Any] = {"family": family.name, "source": entry.source, "about": entry.description}
     facts |= {key: getattr(entry, key) for key in _ENTRY_FACTS if getattr(entry, key, "")}
     parts, notes = [], []
-    for find, locate in ((find_model, locate_model), (find_release, locate_suite)):
+    for find, place in ((find_model, locate_model), (find_release, locate_suite)):
         if find(name):
             try:
-                parts.append(_show_path(config, locate(name), progress))
+                path = place(name)
             except InputError as error:
-                notes.append(error.message)
-                notes.append(error.hint)
+                notes += [error.message, error.hint]
+                continue
+            parts.append(_show_files(config, path, progress))
     return ShowResult(
         target=name,
         kind="model" if find_model(name) else "dictionaries",
@@ -207,13 +131,13 @@ def _show_name(config: ShowConfig, progress: Progress) -> ShowResult:
     )
 
 
-def _show_path(config: ShowConfig, path: Path, progress: Progress) -> ShowResult:
+def _show_files(config: ShowConfig, path: Path, progress: Progress) -> ShowResult:
     from saecli.formats.registry import search
     from zoo.load import open_dictionaries
 
     if not search(path) and (shown := _other(config, path)):
         return shown
-    found = open_dictionaries(str(path), site=config.site).only(config.include)
+    found = open_dictionaries(config.target, site=config.site).only(config.include)  # by name: the zoo knows more
     shown = []
     for number, item in enumerate(found.items, 1):
         shown.append(_dictionary(item))
@@ -311,18 +235,21 @@ def _model(path: Path) -> Look | None:
     from zoo.huggingface import CONFIG, read_config
     from zoo.load import family_of
 
+    document = read_config(path) if (path / CONFIG).is_file() else {}
     try:
         family = family_of(path)
     except InputError:
         return None
-    document = read_config(path) if (path / CONFIG).is_file() else {}
+    if family.name == "other" and "model_type" not in document:
+        return None
     note = document.get("saecli")
+    own = "tokenizer.json" if (path / "tokenizer.json").is_file() else ""
     files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
     headers = [safetensors_header(file) for file in files if file.suffix == ".safetensors"]
     facts = {
         "family": family.name,
         "model type": document.get("model_type"),
-        "vocabulary": note.get("vocabulary") if isinstance(note, dict) else family.vocabulary,
+        "vocabulary": note.get("vocabulary") if isinstance(note, dict) else own or family.vocabulary,
         **{label: next((document[key] for key in keys if key in document), None) for label, keys in _SIZES.items()},
         "parameters": f"{sum(prod(one.shape) for header in headers for one in header.values()):,}" if headers else None,
         "number types": " ".join(sorted({one.dtype for header in headers for one in header.values()})),
@@ -370,31 +297,3 @@ def _oddities(dictionary: Dictionary) -> list[str]:
     if thresholds is not None and bool((thresholds <= 0).any()):
         found.append(f"{int((thresholds <= 0).sum()):,} thresholds are not positive: ReLU decides there")
     return found
-
-
-def _table(dictionaries: Sequence[ShownDictionary]) -> list[str]:
-    """One line per dictionary, aligned, and the notes of each below it."""
-    rows = [_HEADINGS, *(_cells(one) for one in dictionaries)]
-    kept = [column for column in range(len(_HEADINGS)) if any(row[column] for row in rows[1:])]
-    widths = {column: max(len(row[column]) for row in rows) for column in kept}
-    lines = ["  ".join(row[column].ljust(widths[column]) for column in kept).rstrip() for row in rows]
-    return lines[:1] + [
-        text
-        for line, one in zip(lines[1:], dictionaries, strict=True)
-        for text in (line, *(f"    note: {note}" for note in one.notes))
-    ]
-
-
-def _cells(one: ShownDictionary) -> tuple[str, ...]:
-    options = [f"{key}={value}" for key, value in one.options.items() if not isinstance(value, list | dict)]
-    recorded = [f"{short} {one.measured[name]:.3g}" for name, short in _RECORDED.items() if name in one.measured]
-    return (
-        one.name if one.name not in (one.reads, "") else "",
-        one.reads if one.reads == one.writes else f"{one.reads}>{one.writes}",
-        " ".join([one.architecture, *options]),
-        f"{one.d_in}>{one.n_latents}>{one.d_out}",
-        str(one.encoder_norms),
-        str(one.decoder_norms),
-        "" if one.thresholds is None else str(one.thresholds),
-        ", ".join(recorded),
-    )

@@ -5,7 +5,7 @@ from saecli.cli.door import Door
 DOOR = Door(
     config="zoo.show:ShowConfig",
     engine="zoo.show:run",
-    result="zoo.show:ShowResult",
+    result="zoo.shown:ShowResult",
     summary="What a file, a folder or a name of the zoo is: format, architecture, sites, widths, norms, what is odd.",
     examples=[
         ("saecli zoo show othello-mini", "the embedded model and its dictionaries"),

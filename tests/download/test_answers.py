@@ -46,3 +46,25 @@ def test_of_several_names_each_says_what_became_of_it(saecli, hub, cache):
     assert text.code == 5
     assert "hf:org/nothing  could not be planned" in text.out
     assert "1 of 2 names could not be planned" in text.err
+
+
+def test_the_next_command_shows_what_came(saecli, hub, cache, tmp_path):
+    import torch
+
+    from saecli.core.dictionary import DictionaryConfig
+    from saecli.core.site import Site
+    from saecli.dictionaries import make_dictionary
+    from saecli.formats import sparsify
+
+    site = Site(1, "resid_post")
+    made = make_dictionary(DictionaryConfig("topk", 6, 10, site, site, 6, {"k": 2})).requires_grad_(False)
+    torch.nn.init.normal_(made.W_dec_FD)
+    sparsify.write({"one": made}, tmp_path / "made")
+    files = {p.relative_to(tmp_path / "made").as_posix(): p for p in (tmp_path / "made").rglob("*") if p.is_file()}
+    hub.repository("org/sae", {name: path.read_bytes() for name, path in files.items()})
+    early = saecli("zoo", "show", "hf:org/sae")
+    assert (early.code, "saecli download hf:org/sae" in early.err) == (3, True)
+    came = saecli("download", "hf:org/sae")
+    assert came.err.splitlines()[-1] == "Next: saecli zoo show 'hf:org/sae'"
+    shown = saecli("zoo", "show", "hf:org/sae")
+    assert (shown.code, shown.out.splitlines()[0]) == (0, "hf:org/sae: dictionaries, sparsify")
