@@ -20,6 +20,7 @@ from saecli.core.errors import InputError, UsageError
 from saecli.core.machine import DTYPES
 from saecli.core.progress import Progress
 from saecli.core.result import to_json
+from saecli.core.site import Site
 from saecli.formats.registry import FORMATS, Hints, Item
 from saecli.formats.registry import open_dictionaries as read_back
 from zoo.load import open_dictionaries
@@ -60,16 +61,26 @@ def convert(config: ConvertConfig, progress: Progress) -> ConvertResult:
 
 def _write(config: ConvertConfig, items: Sequence[Item], folder: Path, progress: Progress) -> list[ConvertedDictionary]:
     """Write, read back, compare; one dictionary after the other where the format allows it."""
+    for what in ("model", "processing"):
+        if len(values := sorted({getattr(item, what) for item in items})) > 1:
+            shown = " and ".join(value or "unknown" for value in values)
+            raise InputError(
+                f"{config.sources[0]} has dictionaries of more than one {what}: {shown}.",
+                "Choose those of one with --include.",
+            )
     dictionaries = {item.name: item.load(torch.float32) for item in items}
     first = items[0]
     facts: dict[str, Any] = {"model": first.model, "context": first.context, "prepends_bos": first.prepends_bos}
     facts["processing"] = first.processing
     import_module(FORMATS[str(config.to)]).write(dictionaries, folder, DTYPES[config.dtype], **facts)
     hints = Hints(model=first.model, processing=first.processing)
-    again = {item.config.reads: item for item in read_back(folder, hints).items}
+    again: dict[Site, dict[str, Item]] = {}
+    for item in read_back(folder, hints).items:
+        again.setdefault(item.config.reads, {})[item.name] = item
     made = []
     for number, (name, dictionary) in enumerate(dictionaries.items(), 1):
-        made.append(_compare(name, dictionary, again[dictionary.config.reads]))
+        here = again[dictionary.config.reads]  # names are kept where a format allows several at one site
+        made.append(_compare(name, dictionary, here[name] if len(here) > 1 else next(iter(here.values()))))
         progress("comparing", number, len(dictionaries))
     worst = max(made, key=lambda one: (one.difference, one.flipped_share))
     if not config.lossy and (worst.difference > _EXACT or worst.flipped_share > _FLIPPED):

@@ -112,6 +112,28 @@ def test_a_choice_of_dictionaries(tmp_path, saecli):
     assert "fits no dictionary" in missing.err
 
 
+@pytest.mark.parametrize("target", ["saelens", "dictionary_learning"])
+def test_several_dictionaries_of_one_site_are_compared_each_with_itself(target, tmp_path, saecli):
+    source = written(tmp_path / "source", a=random("topk", k=4), b=random("topk", k=5), c=random("standard"))
+    got = saecli("convert", source, tmp_path / "made", "--to", target, "--json")
+    assert got.code == 0, got.err
+    report = json.loads(got.out)["dictionaries"]
+    assert [(one["name"], one["architecture"], one["becomes"]) for one in report] == [
+        ("a", "topk", "topk"),
+        ("b", "topk", "topk"),
+        ("c", "standard", "standard"),
+    ]
+
+
+def test_dictionaries_of_raw_and_of_folded_weights_are_not_mixed(tmp_path, saecli):
+    for processing in ("raw", "folded"):
+        saelens.write({processing: random("topk", k=4)}, tmp_path / "source", processing=processing)
+    got = saecli("convert", tmp_path / "source", tmp_path / "made", "--to", "saelens")
+    assert got.code == 3
+    assert "more than one processing: folded and raw" in got.err
+    assert saecli("convert", tmp_path / "source", tmp_path / "made", "--to", "saelens", "--include", "raw").code == 0
+
+
 def test_the_plan_makes_nothing(tmp_path, saecli):
     source = written(tmp_path / "source", one=random("topk", k=4))
     got = saecli("convert", source, tmp_path / "made", "--to", "sparsify", "--plan")
