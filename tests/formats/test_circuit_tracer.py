@@ -150,7 +150,12 @@ def test_lists_of_files(tmp_path):
     write_set(folder, [], SET | {"transcoders": ["files/my_1.safetensors", "files/my_0.safetensors"]})
     items = open_dictionaries(folder).items
     torch.testing.assert_close(items[0].load(torch.float32)(X), formula(made[1], X), atol=2e-6, rtol=1e-6)
-    for listed in (["../x.safetensors"], ["files/x.npz"], "files", ["files/none.safetensors"], [3]):
+    (folder / "files/my_0.safetensors").rename(tmp_path / "blob")  # as the hub's cache keeps it
+    (folder / "files/my_0.safetensors").symlink_to(tmp_path / "blob")
+    torch.testing.assert_close(
+        open_dictionaries(folder).items[1].load(torch.float32)(X), formula(made[0], X), atol=2e-6, rtol=1e-6
+    )
+    for listed in (["../x.safetensors"], ["/x.safetensors"], ["files/x.npz"], "files", ["files/none.safetensors"], [3]):
         write_set(folder, [], SET | {"transcoders": listed})
         wanted = r"no safetensors file of its folder|is none|cannot be read|transcoders of a form"
         with pytest.raises(InputError, match=wanted):
