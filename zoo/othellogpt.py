@@ -97,7 +97,7 @@ FAMILY: Final = Family(
             "all_layers_othello_p_anneal_0530", "Dictionaries of the residual stream of every layer, 239 MB.", layers=8
         ),
         "othello-saes-all-mlps": _sweep(
-            "othello_all_mlps_p_anneal_0531", "Dictionaries of the MLPs of every layer, 2 GB.", "", 8
+            "othello_all_mlps_p_anneal_0531", "Dictionaries of the MLP neurons of every layer, 2 GB.", "mlp_post", 8
         ),
         "othello-arena-mlp-5": ReleaseEntry(
             "othellogpt",

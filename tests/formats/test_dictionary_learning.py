@@ -360,3 +360,15 @@ def test_where_only_a_layer_is_told_the_zoo_tells_the_kind(kind, sites, tmp_path
     found = open_dictionaries(tmp_path, Hints(kind=kind))
     assert str(found.items[0].config.reads) == sites
     assert bool(found.items[0].notes) == (not kind)
+
+
+@pytest.mark.parametrize(
+    ("name", "site"), [("othello-saes-all-mlps", "5.mlp_post"), ("othello-saes-all-layers", "5.resid_post")]
+)
+def test_the_zoo_knows_what_the_board_game_dictionaries_read(name, site, tmp_path):
+    """Their configurations tell a layer; 2,048 wide ones are of the neurons, which no site of width 512 can be."""
+    from zoo.index import find_release
+
+    _, entry = find_release(name)
+    path = folder(tmp_path / "layer_5", "AutoEncoder", tensors_of("AutoEncoder", 6, 8), layer=5, submodule_name=None)
+    assert open_dictionaries(path, Hints(kind=entry.site)).items[0].config.reads == Site.parse(site)
