@@ -90,7 +90,13 @@ def _probed(config: ShowConfig, shown: ShowResult) -> ShowResult:
     name = config.model or suite.info.model
     if not name:
         raise UsageError(f"{config.target} does not name its model.", "Name it with --model.")
-    model = load_model(name, suite.info.processing)
+    try:
+        model = load_model(name, suite.info.processing)
+    except UsageError as error:
+        if config.model:
+            raise
+        why = f"{config.target} says its model is {name!r}, which is neither of the zoo nor a folder or file."
+        raise UsageError(why, "Name it with --model.") from error
     sites = [Site.parse(one.reads) for one in shown.dictionaries]
     found = probe_rows(model, suite.attach(model), load_vocabulary(name), sites)
     rows = [ShownProbe(**{**vars(row), "site": suite.label(row.site)}) for row in found]

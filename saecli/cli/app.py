@@ -175,7 +175,8 @@ def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
         code = root(COMMANDS if table is None else table).main(
             args=list(argv), prog_name="saecli", standalone_mode=False
         )
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except (BrokenPipeError, SystemExit) as error:
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
@@ -193,6 +194,8 @@ def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
         hint = f"See `{context.command_path} --help`." if context is not None else ""
         message = error.format_message().rstrip(".")
         return report(output, UsageError(f"{message}.", hint))
+    except OSError as error:
+        return report(output, Failure(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}."))
     except Exception as error:
         fault = f"{type(error).__name__}: {error}".rstrip(".: ")
         return report(output, Failure(f"saecli failed unexpectedly ({fault}).", "SAECLI_DEBUG=1 shows where."))
@@ -206,7 +209,6 @@ def report(output: Output, error: SaecliError) -> int:
         traceback.print_exc()
     with contextlib.suppress(BrokenPipeError):
         output.error(error)
-        sys.stdout.flush()
     return error.exit_code
 
 

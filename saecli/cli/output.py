@@ -45,14 +45,16 @@ class Output:
         """Prints a known error: one sentence on stderr, and with `--json` the error document on stdout."""
         message, hint = redact(error.message), redact(error.hint)
         if self.as_json:
-            self.document({"error": {"code": error.code, "message": message, "hint": hint}})
+            with contextlib.suppress(OSError):  # stdout may be what failed; the sentence still comes
+                self.document({"error": {"code": error.code, "message": message, "hint": hint}})
         self.warn(error)
 
     def warn(self, error: SaecliError) -> None:
         """Prints a known error on stderr only, beside a result."""
         message, hint = redact(error.message), redact(error.hint)
         if sys.stdout is not None:
-            sys.stdout.flush()
+            with contextlib.suppress(OSError):
+                sys.stdout.flush()
         _write(sys.stderr, plain_text(f"Error: {message}" + (f" {hint}" if hint else "")))
 
     @contextlib.contextmanager

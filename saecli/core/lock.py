@@ -109,6 +109,11 @@ class Lock:
             document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return cls()
+        except NotADirectoryError as error:
+            raise InputError(
+                f"{path.parent} is no folder, so it holds no {path.name}.",
+                "Let SAECLI_CACHE or --cache-dir name a folder.",
+            ) from error
         except (OSError, ValueError, RecursionError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
             raise InputError(f"The lock {path} cannot be read: {reason}.", "Move it away to start anew.") from error

@@ -73,6 +73,8 @@ def plan(client: Client, cache: Cache, want: Want) -> Plan:
 
 
 def _settled(want: Want, known: Locked) -> Plan:
+    if not want.exactly and not any(_included(file.path, want.source) for file in known.files):
+        raise _nothing_like(want.source, [file.path for file in known.files])
     tasks = tuple(Task(file.path, file.bytes, 0, True, lambda _, file=file: file) for file in known.files)
     return Plan(want, known, tasks, settled=True)
 
@@ -114,13 +116,7 @@ def _of_hub(client: Client, cache: Cache, want: Want) -> Plan:
     if missing := [path for path in known if path not in listed]:
         raise InputError(f"{missing[0]} of {source.text} is in the lock and not in revision {commit[:12]} on the hub.")
     if not chosen:
-        some = ", ".join(list(listed)[:3])
-        raise InputError(
-            f"{source.text} has no file like {', '.join(source.include)}."
-            if listed
-            else f"{source.text} has no files at all.",
-            f"It has {len(listed)}, such as {some}." if some else "Check the name.",
-        )
+        raise _nothing_like(source, list(listed))
     require_safe((file.path for file in chosen), f"The list of files of {source.text}")
     for file in chosen:
         if file.path in known and file.sha256 not in ("", known[file.path].sha256):
@@ -128,6 +124,13 @@ def _of_hub(client: Client, cache: Cache, want: Want) -> Plan:
     entry = Locked(source.text, source.repo, source.path, commit, _include(want, commit), ())
     tasks = tuple(_hub_task(client, cache, source, commit, file, known.get(file.path)) for file in chosen)
     return Plan(want, entry, tasks, done=lambda: hub.note_reference(cache, source, commit, newest=newest))
+
+
+def _nothing_like(source: Source, there: list[str]) -> InputError:
+    if not there:
+        return InputError(f"{source.text} has no files at all.", "Check the name.")
+    hint = f"It has {len(there)}, such as {', '.join(there[:3])}."
+    return InputError(f"{source.text} has no file like {', '.join(source.include)}.", hint)
 
 
 def _include(want: Want, commit: str) -> tuple[str, ...]:

@@ -92,7 +92,11 @@ class Source:
 
 def matches(path: str, patterns: tuple[str, ...]) -> bool:
     """Whether a path is chosen: by a pattern (`*` also spans `/`) or by being below a folder named by one."""
-    return not patterns or any(fnmatchcase(path, p) or fnmatchcase(path, p.rstrip("/") + "/*") for p in patterns)
+    return (
+        not patterns
+        or path in patterns
+        or any(fnmatchcase(path, p) or fnmatchcase(path, p.rstrip("/") + "/*") for p in patterns)
+    )
 
 
 def parse(text: str) -> Source | None:

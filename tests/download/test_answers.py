@@ -68,3 +68,24 @@ def test_the_next_command_shows_what_came(saecli, hub, cache, tmp_path):
     assert came.err.splitlines()[-1] == "Next: saecli zoo show 'hf:org/sae'"
     shown = saecli("zoo", "show", "hf:org/sae")
     assert (shown.code, shown.out.splitlines()[0]) == (0, "hf:org/sae: dictionaries, sparsify")
+
+
+def test_a_name_with_brackets_is_a_name_before_it_is_a_pattern(saecli, hub, cache):
+    hub.repository("org/odd", {"x[1].txt": b"1", "x1.txt": b"2"})
+    (row,) = json.loads(saecli("download", "hf:org/odd", "--include", "x[1].txt", "--json").out)["names"]
+    assert [file["path"] for file in row["files"]] == ["x1.txt", "x[1].txt"]
+    (row,) = json.loads(saecli("download", "hf:org/odd/x[1].txt", "--json").out)["names"]
+    assert "x[1].txt" in [file["path"] for file in row["files"]]
+
+
+def test_a_pattern_that_fits_nothing_says_so_when_all_is_here(saecli, hub, cache):
+    hub.repository("org/repo", {"config.json": b"{}"})
+    assert saecli("download", "hf:org/repo").code == 0
+    outcome = saecli("download", "hf:org/repo", "--include", "*.npz")
+    assert (outcome.code, "has no file like *.npz. It has 1, such as config.json." in outcome.err) == (3, True)
+
+
+def test_a_cache_that_is_a_file(saecli, tmp_path):
+    (tmp_path / "file").touch()
+    outcome = saecli("download", "gpt2", "--cache-dir", tmp_path / "file")
+    assert (outcome.code, f"{tmp_path / 'file'} is no folder" in outcome.err) == (3, True)

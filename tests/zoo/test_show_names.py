@@ -80,3 +80,11 @@ def test_data_sets_by_name(saecli, monkeypatch, tmp_path):
     assert saecli("convert", "text.txt", tmp_path / "cache/data/shakespeare", "--to", "shards").code == 0
     document = json.loads(saecli("zoo", "show", "data:shakespeare", "--json").out)
     assert (document["kind"], document["facts"]["train tokens"]) == ("shards", "6,656")
+
+
+def test_a_model_that_only_the_files_know(saecli, tmp_path):
+    from tests.zoo.test_show import dictionary
+
+    saelens.write({"": dictionary()}, tmp_path / "one", model="unheard-of")
+    outcome = saecli("zoo", "show", tmp_path / "one", "--probe")
+    assert (outcome.code, "says its model is 'unheard-of'" in outcome.err, "--model" in outcome.err) == (2, True, True)
