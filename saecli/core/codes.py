@@ -25,7 +25,7 @@ class SiteCodes:
     Attributes:
         starts_T: int64 [T + 1]; token t has the entries ``starts_T[t]`` to ``starts_T[t + 1]``.
         features_N: int32 [N].
-        values_N: float32 [N], all above 0.
+        values_N: float32 [N], none of them 0; below 0 only of architectures whose features have either sign.
     """
 
     starts_T: Tensor

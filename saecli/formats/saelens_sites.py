@@ -44,6 +44,9 @@ def read_site(document: Mapping[str, Any], path: Path, hints: Hints) -> tuple[Si
     layer = metadata.get("hook_point_layer", metadata.get("hook_layer"))
     if isinstance(name, str) and "{layer}" in name and type(layer) is int:
         name = name.replace("{layer}", str(layer))
+    normed = str(metadata.get("hf_hook_name") or "").endswith("layernorm.output")
+    if isinstance(name, str) and name.endswith(".hook_mlp_in") and normed:  # of Gemma Scope 2, as sae-lens names it
+        name = name.replace(".hook_mlp_in", ".mlp.hook_in")
     reads = site_of(path, None if name is None or hints.reads else _site(str(name), path), hints)
     reshaped = document.get("reshape_activations") or "none"
     if reshaped not in ("none", "hook_z") or (reshaped == "hook_z" and reads.kind != "attn_z"):

@@ -339,6 +339,16 @@ def test_an_old_pickled_checkpoint(tmp_path, monkeypatch):
         only(path)
 
 
+@pytest.mark.parametrize(
+    ("hf_hook", "site"),
+    [("model.layers.3.pre_feedforward_layernorm.output", "3.mlp_in"), (None, "3.resid_mid")],
+)
+def test_the_mlps_input_before_or_after_its_norm(tmp_path, hf_hook, site):
+    said = {**TRANSCODER, "hook_name": "blocks.3.hook_mlp_in", "hf_hook_name": hf_hook}
+    path = folder(tmp_path, base(), architecture="transcoder", d_out=D, metadata=said)
+    assert only(path).config.reads == Site.parse(site)
+
+
 def test_one_site_said_for_a_transcoder_is_the_one_it_reads(tmp_path):
     path = folder(tmp_path, base(), architecture="transcoder", d_out=D, metadata=TRANSCODER)
     config = only(path, Hints.parse("2.resid_mid")).config
