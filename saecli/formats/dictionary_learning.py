@@ -62,7 +62,8 @@ def open(path: Path, hints: Hints) -> Found:
     name = class_of(trainer, stored.tensors.keys(), file)
     told, written, notes = sites_of(document, file.absolute(), hints)
     reads = site_of(file, told, hints)
-    writes = hints.writes or (reads if hints.reads or written is None else written)
+    hinted = hints.writes if hints.writes != hints.reads else None
+    writes = hinted or (reads if written == told or written is None else written)
     width = buffer.get("d_submodule") or trainer.get("activation_dim")
     shape = _Shape.of(name, stored.tensors, trainer, width, file)
     if reads != writes and shape.subtracts:

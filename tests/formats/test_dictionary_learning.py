@@ -372,3 +372,12 @@ def test_the_zoo_knows_what_the_board_game_dictionaries_read(name, site, tmp_pat
     _, entry = find_release(name)
     path = folder(tmp_path / "layer_5", "AutoEncoder", tensors_of("AutoEncoder", 6, 8), layer=5, submodule_name=None)
     assert open_dictionaries(path, Hints(kind=entry.site)).items[0].config.reads == Site.parse(site)
+
+
+def test_one_site_said_for_a_transcoder_is_the_one_it_reads(tmp_path):
+    path = folder(tmp_path, "AutoEncoderTopK", tensors_of("AutoEncoderTopK", 6, 8), submodule_name="layers.5.mlp", k=3)
+    document = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**document, "buffer": {**document["buffer"], "io": "in_and_out"}}))
+    config = only(path, Hints.parse("5.resid_mid")).config
+    assert (config.reads, config.writes) == (Site(5, "resid_mid"), Site(5, "mlp_out"))
+    assert only(path).config.reads == Site(5, "mlp_in")
