@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from saecli.core.errors import InputError
-from saecli.core.fidelity import Sample
+from saecli.core.sample import Sample
 from saecli.data.games import CONTEXT, HELD_OUT_SEED, game_batch, legal_tokens
 from saecli.data.sets import OTHELLO, open_source
 from saecli.data.shard_source import ShardSource

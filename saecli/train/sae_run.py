@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -97,7 +96,7 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
         fidelity = measure_suites(
             model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
         )
-        run.write_json("fidelity.json", {name: _plain(dataclasses.asdict(one)) for name, one in fidelity.items()})
+        run.write_json("fidelity.json", {name: one.to_json() for name, one in fidelity.items()})
         suites = {name: with_measurements(suite, fidelity[name].measured()) for name, suite in suites.items()}
     for name, suite in suites.items():
         for path, data in suite_files(suite, dtype).items():
@@ -140,16 +139,3 @@ def _rows(name: str, suite: Suite, last: dict[Any, dict[str, Any]]) -> list[Trai
             )
         )
     return rows
-
-
-def _plain(value: Any) -> Any:
-    """Sites as text and numbers that are not finite as null, for JSON."""
-    if isinstance(value, dict):
-        if value.keys() == {"layer", "kind"}:
-            return f"{value['layer']}.{value['kind']}"
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, float) and not (-float("inf") < value < float("inf")):
-        return None
-    return value

@@ -158,3 +158,143 @@ def test_what_does_not_replace_one_site_is_refused(model, arch, d, options):
     one = make_dictionary(DictionaryConfig(arch, D, 2 * D, reads, d or reads, D, options))
     with pytest.raises(UsageError, match=f"{arch} dictionary at 0.mlp_in"):
         measure_suites(model, {"": Suite.of(SuiteInfo("", "tiny"), [one])}, samples(20, 1), samples(30, 2))
+
+
+def constant(sites: tuple[Site, ...], values: dict[Site, torch.Tensor]) -> Suite:
+    """Dictionaries that say the same whatever they read."""
+    made = []
+    for site in sites:
+        one = make_dictionary(DictionaryConfig("topk", D, 2, site, site, D, {"k": 1})).requires_grad_(False)
+        one.W_dec_FD.zero_()
+        one.b_dec_D.copy_(values[site])
+        made.append(one)
+    return Suite.of(SuiteInfo("constant", "tiny"), made)
+
+
+def test_dictionaries_that_say_nothing_are_the_ablations(model):
+    fitting = samples(30, 2)
+    means = {site: one.mean_D for site, one in fit_baselines(model, SITES, fitting).items()}
+    made = {"zero": constant(SITES, {site: torch.zeros(D) for site in SITES}), "mean": constant(SITES, means)}
+    found = measure_suites(model, made, samples(20, 1), fitting)
+    for name in made:
+        for one in found[name].sites:
+            ablated = getattr(one, name)
+            for field in ("ce", "kl", "variance_explained"):
+                there, here = getattr(ablated, field), getattr(one.dictionary, field)
+                assert (here.value, here.low) == pytest.approx((there.value, there.low), abs=1e-5)
+            assert one.reconstruction.variance_explained_centred.value == pytest.approx(0, abs=1e-5)
+            assert one.reconstruction.variance_explained_by_position.value == pytest.approx(0, abs=1e-5)
+    for one in found["mean"].sites:
+        assert one.dictionary.kl_recovered.value == pytest.approx(0, abs=1e-5)
+        assert one.reconstruction.variance_explained_by_token.value == pytest.approx(0, abs=1e-5)
+    for one in found["zero"].sites:
+        assert one.reconstruction.norm_ratio.value == 0
+
+
+def test_a_perfect_dictionary_changes_nothing_alone_or_together(measured):
+    whole = measured["all"]
+    for one in whole.sites:
+        assert one.dictionary.ce_increase.value == pytest.approx(0, abs=1e-5)
+        assert one.dictionary.kl.value == pytest.approx(0, abs=1e-6)
+        for name, expected in vars(one.reconstruction).items():
+            assert expected.value == pytest.approx(1, abs=1e-4), name
+    assert [one.group for one in whole.compound] == ["resid_pre", "all"]
+    assert whole.compound[1].sites == SITES
+    for one in whole.compound:
+        assert one.outcome.ce_increase.value == pytest.approx(0, abs=1e-5)
+        assert one.excess.value == pytest.approx(0, abs=1e-5)
+
+
+def test_every_definition_by_hand(model, measured):
+    suite, site = perfect(2), SITES[1]
+    x, y, here = [], [], []
+    for sample in samples(20, 1):
+        x.append(model.run(sample.tokens_BS, read=[site]).sites[site].double())
+        y.append(suite[site](x[-1].float()).double())
+        here.append(sample.next_BS >= 0)
+    x_BSD, y_BSD, here_BS = torch.cat(x), torch.cat(y), torch.cat(here)
+    mean_D = fit_baselines(model, [site], samples(30, 2))[site].mean_D.double()
+    x_TD, y_TD = x_BSD[here_BS], y_BSD[here_BS]
+    one = next(one for one in measured["few"].sites if one.site == site).reconstruction
+    shares_T = (x_TD - y_TD).square().sum(-1) / (x_TD - mean_D).square().sum(-1)
+    assert one.variance_explained_by_token.value == pytest.approx(1 - float(shares_T.mean()))
+    centred = 1 - float((x_TD - y_TD).var(0).sum() / x_TD.var(0).sum())
+    assert one.variance_explained_centred.value == pytest.approx(centred)
+    above = sum(float((x_BSD - y_BSD)[here_BS[:, s], s].var(0).sum()) for s in range(8))
+    below = sum(float(x_BSD[here_BS[:, s], s].var(0).sum()) for s in range(8))
+    assert one.variance_explained_by_position.value == pytest.approx(1 - above / below)
+    assert one.cosine.value == pytest.approx(float(torch.cosine_similarity(x_TD, y_TD, dim=-1).mean()))
+    assert one.relative_bias.value == pytest.approx(float(y_TD.square().sum() / (x_TD * y_TD).sum()))
+    assert one.norm_ratio.value == pytest.approx(float((y_TD.norm(dim=-1) / x_TD.norm(dim=-1)).mean()))
+
+
+def test_sites_together_are_all_written_in_one_pass(model, measured):
+    suite = perfect(2)
+    ce, kl, count = 0.0, 0.0, 0
+    for sample in samples(20, 1):
+        here = sample.next_BS >= 0
+        clean = model.run(sample.tokens_BS).logits.log_softmax(-1)[here]
+        edits = {site: suite[site].reconstruct for site in SITES}
+        logp = model.run(sample.tokens_BS, write=edits).logits.log_softmax(-1)[here]
+        ce -= float(logp.gather(1, sample.next_BS[here][:, None]).sum())
+        kl += float((clean.exp() * (clean - logp)).sum())
+        count += int(here.sum())
+    together = measured["few"].compound[1]
+    assert together.outcome.ce.value == pytest.approx(ce / count, rel=1e-5)
+    assert together.outcome.kl.value == pytest.approx(kl / count, rel=1e-4)
+    single = sum(one.dictionary.ce_increase.value for one in measured["few"].sites)
+    assert together.excess.value == pytest.approx(ce / count - measured["few"].ce.value - single, abs=1e-5)
+
+
+def test_a_transcoder_is_given_what_the_sites_before_it_left(model):
+    reads, writes, before = Site(1, "mlp_in"), Site(1, "mlp_out"), Site(0, "resid_post")
+    coder = make_dictionary(DictionaryConfig("topk", D, 2 * D, reads, writes, D, {"k": 3})).requires_grad_(False)
+    cut = make_dictionary(DictionaryConfig("topk", D, 2 * D, before, before, D, {"k": 1})).requires_grad_(False)
+    torch.manual_seed(1)
+    for parameter in (*cut.parameters(), *coder.parameters()):
+        parameter.copy_(torch.randn_like(parameter))
+    suite = Suite.of(SuiteInfo("two", "tiny"), [cut, coder])
+    (sample,) = samples(7, 1)[:1]
+    seen = {}
+
+    def remember(x):
+        seen["x"] = x
+        return x
+
+    edits = {before: cut.reconstruct, reads: remember, writes: lambda _: coder.reconstruct(seen["x"])}
+    logits = model.run(sample.tokens_BS, write=edits).logits
+    here = sample.next_BS >= 0
+    ce = -logits.log_softmax(-1)[here].gather(1, sample.next_BS[here][:, None]).mean()
+    *_, together = measure_suites(model, {"": suite}, [sample], samples(30, 2))[""].compound
+    assert together.outcome.ce.value == pytest.approx(float(ce), rel=1e-5)
+
+
+def test_differences_are_paired_and_intervals_hold_the_value(measured):
+    few, whole = measured["few"].sites[0].dictionary, measured["all"].sites[0].dictionary
+    difference = few.ce - whole.ce
+    assert difference.value == pytest.approx(few.ce.value - whole.ce.value)
+    assert difference.low <= difference.value <= difference.high
+    assert difference.high - difference.low < few.ce.high - whole.ce.low
+    assert (few.ce - few.ce).low == (few.ce - few.ce).high == 0
+    assert len(few.ce.draws_R) == 1000
+
+
+def test_random_directions_beat_the_mean_and_lose_to_principal_components(measured):
+    one = measured["few"].sites[0]
+    assert one.mean.variance_explained.value < one.random.variance_explained.value
+    assert one.random.variance_explained.value < one.pca.variance_explained.value
+
+
+def test_densities_are_shares_of_tokens(measured):
+    for one in measured["few"].sites:
+        assert one.density_F.sum() == pytest.approx(one.l0.value)
+        assert one.dead_share == (one.density_F == 0).mean()
+
+
+def test_two_dictionaries_that_write_one_site_are_refused(model):
+    site = Site(1, "mlp_out")
+    made = [
+        make_dictionary(DictionaryConfig("topk", D, 4, reads, site, D, {"k": 1})) for reads in (Site(1, "mlp_in"), site)
+    ]
+    with pytest.raises(UsageError, match=r"two dictionaries that write 1\.mlp_out"):
+        measure_suites(model, {"": Suite.of(SuiteInfo("", "tiny"), made)}, samples(20, 1), samples(30, 2))
