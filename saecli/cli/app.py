@@ -183,7 +183,7 @@ def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
             raise
         # whoever read our output has had enough (Typer turns that into SystemExit); keep the interpreter quiet at exit
         with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1 if sys.stdout is None else sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as error:
         return report(output, Interrupted("Interrupted.", exit_code=143 if isinstance(error, Terminated) else 130))

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from saecli.download.client import Client
+
+_OURS: Counter[Path] = Counter()
+_GUARD = threading.Lock()
+"""How many threads of this process want a lock: those of two files with one content, which wait for each other."""
 
 
 @contextlib.contextmanager
@@ -21,16 +27,21 @@ def exclusive(client: Client, path: Path, what: str) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o664)
+    with _GUARD:
+        first = not _OURS[path]
+        _OURS[path] += 1
     try:
         told = False
         while not _taken(handle):
-            if not told:
+            if not told and first:
                 client.tell(f"Waiting for another program that fetches {what}.")
                 told = True
             client.pause(client.patience.poll_s)
         yield
     finally:
         os.close(handle)
+        with _GUARD:
+            _OURS[path] -= 1
 
 
 def _taken(handle: int) -> bool:

@@ -13,6 +13,7 @@ from saecli.core.machine import DTYPES, torch_device
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
+from saecli.data.sets import OTHELLO, locate_data
 from saecli.data.shard_source import ShardSource
 from saecli.data.shards import TOKENIZER_FILES
 from saecli.formats.hf_gpt2 import load_gpt, save_gpt
@@ -51,7 +52,13 @@ class TrainLMResult(Result):
 
 
 def plan(config: TrainLMConfig) -> list[str]:
-    """What ``--plan`` prints."""
+    """What ``--plan`` prints.
+
+    Raises:
+        UsageError, InputError: The data is not there.
+    """
+    if config.data != OTHELLO:
+        locate_data(config.data)
     return [
         f"{config.n_layer} layers of width {config.d_model}, {config.steps} steps of {config.batch_size} {config.data} "
         f"sequences with {config.optimizer}"

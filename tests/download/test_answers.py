@@ -89,3 +89,10 @@ def test_a_cache_that_is_a_file(saecli, tmp_path):
     (tmp_path / "file").touch()
     outcome = saecli("download", "gpt2", "--cache-dir", tmp_path / "file")
     assert (outcome.code, f"{tmp_path / 'file'} is no folder" in outcome.err) == (3, True)
+
+
+def test_files_of_one_content_wait_for_no_other_program(saecli, hub, cache):
+    body = bytes(range(256)) * 4000
+    hub.repository("org/twins", {f"{number}/cfg.json": body for number in range(8)})
+    outcome = saecli("download", "hf:org/twins")
+    assert (outcome.code, "Waiting" in outcome.err) == (0, False)

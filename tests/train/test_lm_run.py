@@ -35,3 +35,10 @@ def test_bad_values_are_usage_errors(arguments: tuple[str, ...], words: str, tmp
     assert (done.code, done.out) == (2, "")
     assert words in done.err
     assert not (tmp_path / "lm").exists()
+
+
+@pytest.mark.parametrize(("data", "code"), [("nowhere", 2), ("data:nothing", 3)])
+def test_the_plan_needs_the_data_too(saecli, monkeypatch, tmp_path, data, code):
+    monkeypatch.setenv("SAECLI_CACHE", str(tmp_path / "cache"))
+    outcome = saecli("train", "lm", "--data", data, "--plan")
+    assert (outcome.code, outcome.out, data in outcome.err) == (code, "", True)
