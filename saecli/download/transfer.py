@@ -162,8 +162,10 @@ def require_room(folder: Path, needed: int) -> None:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     if free < needed:
+        from saecli.download.result import size
+
         raise InputError(
-            f"{needed / 1e9:.2f} GB are needed and {free / 1e9:.2f} GB are free at {folder}.",
+            f"{size(needed)} are needed and {size(free)} are free at {folder}.",
             "Make room, choose less with --include, or another --cache-dir.",
         )
 

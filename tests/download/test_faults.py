@@ -219,5 +219,5 @@ def test_what_does_not_fit_is_not_begun(saecli, hub, cache, commit, monkeypatch)
     monkeypatch.setattr(transfer.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10}))
     outcome = saecli("download", "hf:org/repo")
     assert outcome.code == 3
-    assert "are needed and 0.00 GB are free at" in outcome.err
+    assert "are needed and 10 B are free at" in outcome.err
     assert not hub.requests("resolve")
