@@ -70,6 +70,7 @@ class ReleaseEntry:
         processing: Weight processing of the model it was trained on; empty where its files tell, or else raw.
         labels: Where descriptions of its features are (a Neuronpedia source name), empty if nowhere.
         default: Glob patterns of what is fetched if nothing is said, where the whole is too large.
+        norm_scales: What inputs were multiplied by in training, by layer, where the files lack it.
     """
 
     model: str
@@ -82,6 +83,7 @@ class ReleaseEntry:
     processing: Processing | Literal[""] = ""
     labels: str = ""
     default: tuple[str, ...] = ()
+    norm_scales: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,26 @@ def _v5(short: str, width: str) -> ReleaseEntry:
     )
 
 
+_MLP_TM_SCALES: Final = (
+    *(
+        1.049317316132615,
+        2.3693984005104283,
+        1.6411934982190302,
+        1.8958522157897557,
+        1.81673478700627,
+        1.550234472245924,
+    ),
+    *(
+        1.3237742807210804,
+        1.1042905114723296,
+        0.9123762783479742,
+        0.6955335635232373,
+        0.3619728926727644,
+        0.2851548652550073,
+    ),
+)
+"""sqrt(d) over the mean norm of the inputs, by layer, as sae-lens records it."""
+
 FAMILY: Final = Family(
     name="gpt2",
     description="GPT-2 and models in its layout.",
@@ -181,6 +201,7 @@ FAMILY: Final = Family(
             site="mlp_out",
             layers=12,
             processing="folded",
+            norm_scales=_MLP_TM_SCALES,
         ),
         "gpt2-small-res-jb-feature-splitting": ReleaseEntry(
             "gpt2",

@@ -226,4 +226,5 @@ def _hints(found: Dictionaries, *, site: str | None = None, norm_scale: float | 
 
     entry = found.entry
     known = {"model": entry.model, "processing": entry.processing, "kind": entry.site} if entry else {}
-    return Hints.parse(site, norm_scale=norm_scale, **known)
+    scales = norm_scale or (entry.norm_scales if entry else ()) or None
+    return Hints.parse(site, norm_scale=scales, **known)

@@ -72,7 +72,7 @@ class Release:
             norm = self.weights.read([key])[key].float().flatten()[0].item()
         elif isinstance(stated, dict):
             norm = stated.get(side, stated.get(hook))
-        elif side == "in" and hints.norm_scale:
+        elif side == "in" and isinstance(hints.norm_scale, int | float):
             return hints.norm_scale
         else:
             raise InputError(f"{self.weights.path} has no {key}, by which its inputs were scaled.")

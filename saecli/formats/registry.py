@@ -50,7 +50,8 @@ class Hints:
         kind: Kind of the sites where the files tell the layer alone: ``mlp_post``, ``mlp_in>mlp_out``.
         model: Name of the model.
         processing: Weight processing of the model.
-        norm_scale: What the inputs were multiplied by in training, where the files lack it.
+        norm_scale: What the inputs were multiplied by in training, where the files lack it: one number, or one per
+            layer.
     """
 
     reads: Site | None = None
@@ -58,7 +59,7 @@ class Hints:
     kind: str = ""
     model: str = ""
     processing: Literal["raw", "folded", ""] = ""
-    norm_scale: float | None = None
+    norm_scale: float | tuple[float, ...] | None = None
 
     @classmethod
     def parse(cls, site: str | None, **known: Any) -> Hints:
@@ -71,6 +72,12 @@ class Hints:
             return cls(**known)
         reads, _, writes = site.partition(">")
         return cls(Site.parse(reads), Site.parse(writes or reads), **known)
+
+    def scale_at(self, layer: int) -> float | None:
+        """What inputs in a layer were multiplied by; None if unknown."""
+        if not isinstance(self.norm_scale, tuple):
+            return self.norm_scale
+        return self.norm_scale[layer] if layer < len(self.norm_scale) else None
 
     def at(self, layer: int) -> tuple[Site, Site] | None:
         """Sites read and written in a layer, as :attr:`kind` says; None if it says nothing."""
@@ -244,10 +251,17 @@ def _open(name: str, path: Path, hints: Hints) -> Found:
 
 
 def search(path: Path, depth: int = 5) -> list[tuple[str, Path]]:
-    """Format and place of every dictionary, or folder of dictionaries, at a path or up to ``depth`` folders below."""
+    """Format and place of every dictionary, or folder of dictionaries, at a path or up to ``depth`` folders below.
+
+    Of the files below a folder only those of torch are looked at.
+    """
     if name := sniff(path):
         return [(name, path)]
     if not path.is_dir() or not depth:
         return []
-    below = sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
+    below = sorted(
+        child
+        for child in path.iterdir()
+        if (child.is_dir() or child.suffix == ".pt") and not child.name.startswith(".")
+    )
     return [found for child in below for found in search(child, depth - 1)]

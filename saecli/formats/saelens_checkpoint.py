@@ -1,18 +1,23 @@
 """SAELens' old ``.pt`` files: configuration object and tensors in one pickle, before there were folders.
 
 The configuration's class (``LanguageModelSAERunnerConfig``) is not needed: its attributes are read as plain values.
+Older still are files of tensors alone beside a ``NAME_cfg.json`` (the dictionaries of attention heads by Kissane et al.
+2024, https://arxiv.org/abs/2406.17759, which sae-lens takes in as they are).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from torch import Tensor
 
 from saecli.core.errors import InputError
+from saecli.formats.documents import read_document
 from saecli.formats.safe import Inert, load_torch
+
+_NAMES: Final = {"act_name": "hook_name", "act_size": "d_in", "dict_size": "d_sae"}
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | None:
@@ -21,6 +26,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | No
         value = load_torch(path)
     except InputError:
         return None
+    if isinstance(value, dict) and "W_enc" in value and (beside := path.with_name(f"{path.stem}_cfg.json")).is_file():
+        value = {"state_dict": value, "cfg": _renamed(read_document(beside, "a dictionary's configuration"))}
     state = value.get("state_dict") if isinstance(value, dict) else None
     config = next((value[key] for key in ("cfg", "config") if key in value), None) if state else None
     config = config.state if isinstance(config, Inert) else config
@@ -29,6 +36,10 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]] | No
     if not all(isinstance(tensor, Tensor) for tensor in state.values()):
         return None
     return plain(config), {str(name): tensor.clone() for name, tensor in state.items()}
+
+
+def _renamed(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {_NAMES.get(name, name): value for name, value in document.items()}
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

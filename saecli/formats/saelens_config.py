@@ -93,7 +93,7 @@ def parse_config(document: Mapping[str, Any], path: Path, hints: Hints, norm_sca
             raise InputError(f"{path} has no options of its architecture {architecture}.")
         config = replace(config, arch=architecture.removeprefix(OWN_PREFIX), options=options)
         return Parsed(config, architecture, metadata, notes=notes)
-    scale, whitened, normalize = _normalisation(document, path, norm_scale or hints.norm_scale)
+    scale, whitened, normalize = _normalisation(document, path, norm_scale or hints.scale_at(reads.layer))
     options = {
         **_architecture_options(document, path),
         "apply_b_dec_to_input": bool(document.get("apply_b_dec_to_input", True)) and not transcodes,

@@ -539,3 +539,42 @@ def test_metadata_is_written(tmp_path, processing):
     hook = json.loads((tmp_path / "x" / "cfg.json").read_text())["metadata"]["hook_name"]
     assert hook == ("blocks.2.ln2.hook_normalized" if processing == "folded" else "blocks.2.mlp.hook_in")
     assert load_file(tmp_path / "x" / "sae_weights.safetensors")["W_enc"].dtype == torch.float32
+
+
+def test_files_of_tensors_beside_their_configuration_and_folders_of_them(tmp_path):
+    generator = torch.Generator().manual_seed(3)
+    tensors = {
+        "W_enc": torch.randn(6, 6, generator=generator),
+        "b_enc": torch.randn(6, generator=generator),
+        "W_dec": torch.randn(6, 6, generator=generator),
+        "b_dec": torch.randn(6, generator=generator),
+    }
+    for layer in (0, 3):
+        torch.save(tensors, tmp_path / f"gpt2-small_L{layer}_z.pt")
+        config = {"act_name": f"blocks.{layer}.attn.hook_z", "act_size": 6, "dict_size": 6, "l1_coeff": 1.8}
+        (tmp_path / f"gpt2-small_L{layer}_z_cfg.json").write_text(json.dumps(config))
+    found = open_dictionaries(tmp_path)
+    assert [str(item.config.reads) for item in found.items] == ["0.attn_z", "3.attn_z"]
+    x = torch.randn(9, 6, generator=generator)
+    expected = ((x - tensors["b_dec"]) @ tensors["W_enc"] + tensors["b_enc"]).relu()
+    dictionary = found.items[1].load(torch.float32)
+    torch.testing.assert_close(dictionary.encode(x), expected)
+    torch.testing.assert_close(dictionary(x), expected @ tensors["W_dec"] + tensors["b_dec"])
+
+
+def test_a_release_knows_what_the_inputs_of_each_layer_were_multiplied_by(tmp_path):
+    for layer in (0, 1):
+        made = make_dictionary(DictionaryConfig("standard", 4, 6, *(Site(layer, "mlp_out"),) * 2, 4, {}))
+        torch.nn.init.normal_(made.W_enc_DF)
+        torch.nn.init.normal_(made.W_dec_FD)
+        write({f"l{layer}": made.requires_grad_(False)}, tmp_path)
+        document = json.loads((tmp_path / f"l{layer}" / "cfg.json").read_text())
+        document["normalize_activations"] = "expected_average_only_in"
+        (tmp_path / f"l{layer}" / "cfg.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="do not hold that number"):
+        open_dictionaries(tmp_path, Hints(norm_scale=(2.0,)))
+    found = open_dictionaries(tmp_path, Hints(norm_scale=(2.0, 5.0)))
+    raw = load_file(tmp_path / "l1" / "sae_weights.safetensors")
+    scaled = found.items[1].load(torch.float32)
+    torch.testing.assert_close(scaled.W_enc_DF, 5 * raw["W_enc"])
+    torch.testing.assert_close(scaled.W_dec_FD, raw["W_dec"] / 5)
