@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 
-from saecli.core.errors import InputError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.model import HookedModel
 from saecli.core.suite import Suite
 from saecli.formats.documents import read_document
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from saecli.data.vocabulary import Vocabulary
     from saecli.formats.registry import Found, Hints
 
+_SUITE: Final = "Name dictionaries with --suite."
 RANDOM: Final = re.compile(r"random:(?P<name>.+?)(@(?P<seed>\d+))?")
 """``random:othello-mini@3``: the shape of a model, with fresh weights of a seed (0 if none is given)."""
 
@@ -211,13 +212,24 @@ def _read(name_or_path: str, called: str, dtype: torch.dtype) -> HookedModel:
 
 
 def _dictionaries(name_or_path: str) -> Dictionaries:
+    from saecli.formats import registry
+
     model = find_model(name_or_path)
-    if model is not None and model[1].suite and find_release(name_or_path) is None:
+    if model is not None and find_release(name_or_path) is None:
+        if not model[1].suite:
+            raise UsageError(f"The zoo has no dictionaries of {name_or_path}.", _SUITE)
         name_or_path = model[1].suite
     found = resolve_dictionaries(name_or_path)
-    if found.path.is_dir() and not is_suite(found.path) and is_suite(found.path / "suite"):
-        return found._replace(path=found.path / "suite")
+    if found.path.is_dir() and not is_suite(found.path):
+        if is_suite(found.path / "suite"):
+            return found._replace(path=found.path / "suite")
+        if _is_model(found.path) and not registry.search(found.path):
+            raise UsageError(f"{name_or_path} is a model without dictionaries beside it.", _SUITE)
     return found
+
+
+def _is_model(folder: Path) -> bool:
+    return (folder / CONFIG).is_file() and bool(read_config(folder).get("model_type"))
 
 
 def _hints(found: Dictionaries, *, site: str | None = None, norm_scale: float | None = None) -> Hints:

@@ -159,7 +159,7 @@ class Found:
             if other := by_site.get(item.config.reads):
                 raise InputError(
                     f"{self.path} has several dictionaries at {item.config.reads}: {other.name}, {item.name}.",
-                    "Name the folder of one, or choose some with --include.",
+                    "Name the folder of one.",
                 )
             by_site[item.config.reads] = item
         for what in ("model", "processing"):

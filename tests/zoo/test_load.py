@@ -98,3 +98,11 @@ def test_a_suite_of_another_model_of_the_zoo_is_refused():
         attach(suite, model)
     suite.info = replace(suite.info, model="a-model-of-mine")
     assert attach(suite, model) is suite
+
+
+def test_a_model_without_dictionaries_asks_for_them(tmp_path):
+    save_gpt(GPT(GPTConfig(61, 8, 1, 1, 8)), tmp_path / "model", vocabulary="othello")
+    for name in ("gpt2-xl", str(tmp_path / "model")):
+        with pytest.raises(UsageError, match="dictionaries") as refused:
+            load_suite(name)
+        assert "--suite" in refused.value.hint
