@@ -53,7 +53,7 @@ _saecli_flags() {
         'trace') words='--suite --probe --game --target --metric --method --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
         'train lm') words='--data --n-ctx --batch-size --targets --n-layer --n-head --d-model --steps --optimizer --lr --muon-lr --warmup --weight-decay --grad-clip --device --precision --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'train sae') words='--arch --k --latents --l1 --data --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train sae') words='--arch --k --latents --l1 --processing --data --context --drop-bos --no-drop-bos --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
         'zoo') words='--help' ;;
@@ -128,7 +128,9 @@ _saecli_values() {
         'train sae|--k') words='' paths='' ;;
         'train sae|--latents') words='' paths='' ;;
         'train sae|--l1') words='' paths='' ;;
-        'train sae|--data') words='othello' paths='' ;;
+        'train sae|--processing') words='raw folded' paths='' ;;
+        'train sae|--data') words='' paths='dirs' ;;
+        'train sae|--context') words='' paths='' ;;
         'train sae|--tokens') words='' paths='' ;;
         'train sae|--batch') words='' paths='' ;;
         'train sae|--buffer') words='' paths='' ;;

@@ -119,7 +119,11 @@ complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a
 complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard).' -x
-complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads.' -x -a 'othello'
+complete -c saecli -n '__saecli_at "train sae"' -l processing -d 'Weights of the model as they are, or folded as TransformerLens does.' -x -a 'raw folded'
+complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "train sae"' -l context -d 'Positions per sequence; 0 for the data\'s own, at most the model\'s.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l drop-bos -d 'Leave out the vectors of BOS, for models whose sequences begin with it.'
+complete -c saecli -n '__saecli_at "train sae"' -l no-drop-bos -d 'Leave out the vectors of BOS, for models whose sequences begin with it.'
 complete -c saecli -n '__saecli_at "train sae"' -l tokens -d 'Vectors per dictionary in all.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l batch -d 'Vectors per step, nearly.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l buffer -d 'Vectors per site that are mixed with each other.' -x
@@ -134,7 +138,7 @@ complete -c saecli -n '__saecli_at "train sae"' -l aux-coefficient -d 'Weight of
 complete -c saecli -n '__saecli_at "train sae"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
 complete -c saecli -n '__saecli_at "train sae"' -l save-dtype -d 'Number type of the files.' -x -a 'float32 float16 bfloat16'
 complete -c saecli -n '__saecli_at "train sae"' -l log-every -d 'Steps per line of metrics.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequences to measure the suites on at the end; 0 for none.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequences to measure on at the end, at most; 0 for none.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train sae"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x

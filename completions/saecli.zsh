@@ -141,7 +141,11 @@ _saecli_train_sae() {
         '*--k=[Active features per token (topk). Repeatable: each value trains a suite.]:value: ' \
         '--latents=[Features per dictionary.]:value: ' \
         '--l1=[Weight of the L1 penalty (standard).]:value: ' \
-        '--data=[What the model reads.]:value:(othello)' \
+        '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
+        '--data=[What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.]:value:_files -/' \
+        '--context=[Positions per sequence; 0 for the data'\''s own, at most the model'\''s.]:value: ' \
+        '--drop-bos[Leave out the vectors of BOS, for models whose sequences begin with it.]' \
+        '--no-drop-bos[Leave out the vectors of BOS, for models whose sequences begin with it.]' \
         '--tokens=[Vectors per dictionary in all.]:value: ' \
         '--batch=[Vectors per step, nearly.]:value: ' \
         '--buffer=[Vectors per site that are mixed with each other.]:value: ' \
@@ -156,7 +160,7 @@ _saecli_train_sae() {
         '--device=[Where to train.]:value:(cpu cuda mps)' \
         '--save-dtype=[Number type of the files.]:value:(float32 float16 bfloat16)' \
         '--log-every=[Steps per line of metrics.]:value: ' \
-        '--held-out=[Held-out sequences to measure the suites on at the end; 0 for none.]:value: ' \
+        '--held-out=[Held-out sequences to measure on at the end, at most; 0 for none.]:value: ' \
         '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \

@@ -10,7 +10,7 @@ DOOR = Door(
     examples=[
         ("saecli train sae --k 32 --latents 1024", "every residual site of the embedded model"),
         ("saecli train sae --layers 6:9 --k 16 --k 32", "three sites, two suites"),
-        ("saecli train sae ./my-model --kind mlp_out --plan", "your own model: what would be trained"),
+        ("saecli train sae ./my-model --data ./shards --kind mlp_out", "your own model, on your own text"),
         ("saecli train sae --template othello-mini", "the recipe of the embedded dictionaries"),
     ],
 )

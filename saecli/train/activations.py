@@ -64,6 +64,8 @@ class Filling:
         stream = self._stream
         batch = stream.source.batch(next(self._steps))
         here_BS = batch.next_BS >= 0
+        if stream.left_out is not None:
+            here_BS &= batch.tokens_BS != stream.left_out
         here_N = here_BS.reshape(-1).nonzero()[:, 0].to(stream.device)
         run = stream.model.run(batch.tokens_BS.to(stream.device), read=stream.sites, stop_after=stream.sites[-1])
         rows = slice(self._filled, self._filled + len(here_N))
@@ -99,15 +101,23 @@ class ActivationStream:
         sites: Sites to read.
         buffer: Vectors per block, nearly.
         seed: Of the mixing.
+        left_out: A token whose vectors are not wanted, None for none.
     """
 
     def __init__(
-        self, model: HookedModel, source: TokenSource, sites: Collection[Site], buffer: int, seed: int
+        self,
+        model: HookedModel,
+        source: TokenSource,
+        sites: Collection[Site],
+        buffer: int,
+        seed: int,
+        left_out: int | None = None,
     ) -> None:
         self.model = model
         self.source = source
         self.sites = sorted(set(sites))
         self.seed = seed
+        self.left_out = left_out
         self.device = next(model.module.parameters()).device
         self.batches = max(1, round(buffer / source.batch(0).tokens_BS.numel()))
         self._rooms: dict[tuple[int, Site], Tensor] = {}

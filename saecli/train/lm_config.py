@@ -11,6 +11,15 @@ from saecli.core.config import ResumeMixin, SharedConfig, option
 from saecli.core.errors import UsageError
 
 
+def shards_input(data: str) -> dict[str, tuple[str, ...]]:
+    """What a manifest records of ``--data``: the list of its shards, or their folder; nothing of games."""
+    if data in ("", "othello"):
+        return {}
+    name = data.removeprefix("data:")
+    folder = Path(data) if name == data else Cache.at().shards_of(name)
+    return {"data": (str(folder / "shards.json" if (folder / "shards.json").is_file() else folder),)}
+
+
 @dataclass(frozen=True, kw_only=True)
 class TrainLMConfig(ResumeMixin, SharedConfig):
     """A small GPT and how it is trained; the template othello-mini has the embedded model's recipe."""
@@ -80,11 +89,7 @@ class TrainLMConfig(ResumeMixin, SharedConfig):
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """The shards, by the list that has the sha256 of each."""
-        if self.data == "othello":
-            return {}
-        name = self.data.removeprefix("data:")
-        folder = Path(self.data) if name == self.data else Cache.at().shards_of(name)
-        return {"data": (str(folder / "shards.json" if (folder / "shards.json").is_file() else folder),)}
+        return shards_input(self.data)
 
     def validate(self) -> None:
         """Refuses heads that do not divide the width."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class TrainLMResult(Result):
     schema: ClassVar[str] = "saecli.train-lm/1"
 
     model: str = field_doc("Model", "Folder of the model in the run directory, in Hugging Face's GPT-2 layout.")
+    data: str = field_doc("Data", "What it was trained on.")
     parameters: int = field_doc("Parameters", "Number of weights; a tied unembedding counts once.")
     steps: int = field_doc("Steps", "Optimiser steps.")
     sequences: int = field_doc("Sequences", "Sequences seen.")
@@ -48,7 +50,7 @@ class TrainLMResult(Result):
 
     def next_command(self) -> str:
         """Train dictionaries on it."""
-        return f"saecli train sae {{run}}/{self.model}"
+        return f"saecli train sae {{run}}/{self.model} --data {shlex.quote(self.data)}"
 
 
 def plan(config: TrainLMConfig) -> list[str]:
@@ -89,6 +91,7 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
     run.write_bytes(METRICS, (run.work / METRICS).read_bytes())
     return TrainLMResult(
         model=MODEL,
+        data=config.data,
         parameters=trained.model.config.n_parameters,
         steps=trained.step,
         sequences=trained.step * config.batch_size,

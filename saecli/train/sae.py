@@ -33,17 +33,16 @@ from saecli.core.model import HookedModel, ModelInfo
 from saecli.core.progress import Progress, silent
 from saecli.core.site import Site
 from saecli.core.suite import Suite, SuiteInfo
-from saecli.data.games import OthelloSource
 from saecli.data.source import TokenSource
 from saecli.train.activations import ActivationStream, Block, Filling
 from saecli.train.sae_config import SaeTable, TrainSaeConfig
+from saecli.train.sae_data import data_fingerprint, left_out, open_data
 from saecli.train.step import StepOutput, Workspace
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
 
 CHECKPOINT = "sae-checkpoint.pt"
 METRICS = "metrics.jsonl"
 _SCHEMA = "saecli-sae-checkpoint/1"
-_GAMES_SEED = 1 << 31  # so that the dictionaries' games are not those of a model trained with the same seed
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,6 @@ class SaeResult:
     steps: int
     complete: bool
     records: list[dict[str, Any]]
-
-
-def make_source(config: TrainSaeConfig) -> TokenSource:
-    """The data that a configuration names."""
-    return OthelloSource(config.sequences, (config.seed + _GAMES_SEED) % (1 << 32))
 
 
 def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerConfig]:
@@ -152,15 +146,11 @@ def train_sae(
         threads: CPU threads; those torch has if not given.
 
     Raises:
-        InputError: The checkpoint is of another recipe or damaged, or the data are of another vocabulary.
+        InputError: The checkpoint is of another recipe or damaged; or as :func:`saecli.train.sae_data.open_data`.
         Failure: A loss is no longer finite; the last checkpoint is kept.
         UsageError: See :func:`plan_dictionaries`.
     """
-    source = source or make_source(config)
-    if model.info.vocabulary and model.info.vocabulary != source.vocabulary:
-        raise InputError(
-            f"{model.info.name} reads the vocabulary {model.info.vocabulary!r}, and the data are {source.vocabulary!r}."
-        )
+    source = source or open_data(config, model.info)
     training = _Training(config, model, source, folder, progress, threads or torch.get_num_threads())
     if (folder / CHECKPOINT).exists() and not config.overwrite:
         training.load()
@@ -222,7 +212,9 @@ class _Training:
         device = torch.device(config.device)
         self.trainers = [DictionaryTrainer(plan, device) for plan in plan_dictionaries(config, model.info)]
         sites = {site for t in self.trainers for site in (t.config.dictionary.reads, t.config.dictionary.writes)}
-        self.stream = ActivationStream(model, source, sites, config.buffer, config.seed)
+        self.stream = ActivationStream(
+            model, source, sites, config.buffer, config.seed, left_out(config, model.info, source)
+        )
         self._context = source.n_ctx
         # The largest first, so that no worker ends with a long one.
         latents = [trainer.config.dictionary.n_latents for trainer in self.trainers]
@@ -397,8 +389,9 @@ class _Training:
 
     def _recipe(self) -> dict[str, str]:
         """What must not differ between a checkpoint and the run that continues it."""
-        names = ("data", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
+        names = ("drop_bos", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
         recipe = {name: repr(getattr(self.config, name)) for name in names}
         recipe["dictionaries"] = repr([trainer.config for trainer in self.trainers])
+        recipe["data"] = data_fingerprint(self.stream.source)
         recipe["model"] = fingerprint_module(self.model.module)
         return recipe

@@ -8,6 +8,7 @@ from typing import ClassVar
 from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
 from saecli.dictionaries import ARCHITECTURES
+from saecli.train.lm_config import shards_input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,26 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     latents: int = option(1024, help="Features per dictionary.", minimum=1, panel="Dictionaries")
     l1: float = option(1.0, help="Weight of the L1 penalty (standard).", minimum=0.0, panel="Dictionaries")
 
-    data: str = option("othello", help="What the model reads.", choices=("othello",), panel="Data")
+    processing: str = option(
+        "raw",
+        help="Weights of the model as they are, or folded as TransformerLens does.",
+        choices=("raw", "folded"),
+        panel="Data",
+    )
+    data: str = option(
+        "",
+        help="What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not "
+        "given, what the zoo names for the model.",
+        metavar="NAME|FOLDER",
+        complete="dirs",
+        panel="Data",
+    )
+    context: int = option(
+        0, help="Positions per sequence; 0 for the data's own, at most the model's.", minimum=0, panel="Data"
+    )
+    drop_bos: bool = option(
+        True, help="Leave out the vectors of BOS, for models whose sequences begin with it.", panel="Data"
+    )
     tokens: int = option(8_000_000, help="Vectors per dictionary in all.", minimum=1, panel="Data")
     batch: int = option(2048, help="Vectors per step, nearly.", minimum=1, panel="Data")
     buffer: int = option(65536, help="Vectors per site that are mixed with each other.", minimum=1, panel="Data")
@@ -90,11 +110,15 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
 
     log_every: int = option(50, help="Steps per line of metrics.", minimum=1, panel="Measurement")
     held_out: int = option(
-        200, help="Held-out sequences to measure the suites on at the end; 0 for none.", minimum=0, panel="Measurement"
+        200, help="Held-out sequences to measure on at the end, at most; 0 for none.", minimum=0, panel="Measurement"
     )
     checkpoint_seconds: float = option(
         120.0, help="Wall-clock seconds between checkpoints.", minimum=0.0, fingerprint=False, panel="Measurement"
     )
+
+    def input_values(self) -> dict[str, tuple[str, ...]]:
+        """The model, and the shards by the list that has the sha256 of each."""
+        return {**super().input_values(), **shards_input(self.data)}
 
     def validate(self) -> None:
         """Refuses shares that overlap."""

@@ -12,14 +12,10 @@ from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
 from saecli.core.suite import Suite
-from saecli.data.samples import open_samples
-from saecli.data.sets import OTHELLO
 from saecli.formats.suite import rounded, suite_files, with_measurements
 from saecli.train.sae import METRICS, plan_dictionaries, train_sae
 from saecli.train.sae_config import TrainSaeConfig
-
-_FITTING_GAMES = 400
-_FIRING_GAMES = 10  # times the games measured: a feature is dead if it is silent in all of these
+from saecli.train.sae_data import open_data, open_held_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +67,18 @@ def plan(config: TrainSaeConfig) -> list[str]:
     """What ``--plan`` prints."""
     from zoo.load import load_model
 
-    plans = plan_dictionaries(config, load_model(config.model).info)
+    info = load_model(config.model).info
+    source = open_data(config, info)
+    plans = plan_dictionaries(config, info)
     weights = sum(p.dictionary.n_latents * (p.dictionary.d_in + p.dictionary.d_out + 1) for p in plans)
     widths = {p.dictionary.reads: p.dictionary.d_in for p in plans}
     megabytes = (12 * weights + 2 * 4 * config.buffer * sum(widths.values())) / 1e6
     lines = [f"{p.name}: {p.dictionary.arch} {p.dictionary.n_latents} latents, lr {p.lr:.2g}" for p in plans]
-    return [*lines, f"{config.tokens:,} vectors each, about {megabytes:,.0f} MB of buffers and weights"]
+    return [
+        *lines,
+        f"{config.tokens:,} vectors each of {source.vocabulary} data in sequences of {source.n_ctx}, "
+        f"about {megabytes:,.0f} MB of buffers and weights",
+    ]
 
 
 def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
@@ -84,23 +86,24 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
     from zoo.load import load_model
 
     device = torch_device(config.device)
-    model = load_model(config.model, device=device)
-    trained = train_sae(config, model, run.work, progress, threads=run.threads)
+    model = load_model(config.model, "folded" if config.processing == "folded" else "raw", device)
+    source = open_data(config, model.info)
+    data = open_held_out(config, model.info, source) if config.held_out else None
+    trained = train_sae(config, model, run.work, progress, source=source, threads=run.threads)
     model.module.to("cpu")  # what is measured is what a CPU reads back from the files
     dtype = DTYPES[config.save_dtype]
     suites = {_folder(variant): rounded(suite, dtype) for variant, suite in trained.suites.items()}
     run.record(sites={name: [str(site) for site in suite.sites] for name, suite in suites.items()})
     fidelity: dict[str, SuiteFidelity] = {}
-    if config.held_out:
-        data = open_samples(OTHELLO, config.held_out, fitting=_FITTING_GAMES, firing=_FIRING_GAMES * config.held_out)
+    if data is not None:
         fidelity = measure_suites(
             model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
         )
         run.write_json("fidelity.json", {name: one.to_json() for name, one in fidelity.items()})
         suites = {name: with_measurements(suite, fidelity[name].measured()) for name, suite in suites.items()}
     for name, suite in suites.items():
-        for path, data in suite_files(suite, dtype).items():
-            run.write_bytes(f"{name}/{path}", data)
+        for path, content in suite_files(suite, dtype).items():
+            run.write_bytes(f"{name}/{path}", content)
     run.write_text(METRICS, "".join(json.dumps(record) + "\n" for record in trained.records))
     last = {(record["suite"], record["site"]): record for record in trained.records if record["step"] == trained.steps}
     return TrainSaeResult(

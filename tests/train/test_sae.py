@@ -36,6 +36,7 @@ def tiny_model(seed: int = 0):
 def config(**changes: object) -> TrainSaeConfig:
     values: dict[str, object] = {
         "sae": (SaeTable(k=(3, 5), latents=40), SaeTable(kind=("mlp_out",), k=(3, 5), latents=24, lr=0.01)),
+        "data": "othello",
         "tokens": 2400,
         "batch": 256,
         "buffer": 900,
@@ -257,7 +258,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 def test_data_of_another_vocabulary_are_refused(tmp_path):
     chess = thin_gpt(GPT(GPTConfig(61, 59, 1, 2, 8)), "chess", vocabulary="chess")
     with pytest.raises(InputError, match="reads the vocabulary 'chess', and the data are 'othello'"):
-        train_sae(config(), chess, tmp_path, threads=1)
+        train_sae(config(data="othello"), chess, tmp_path, threads=1)
 
 
 # --- what is trained ----------------------------------------------------------------------------------------------
