@@ -115,6 +115,7 @@ complete -c saecli -n '__saecli_at "train lm"' -l json -d 'Print one JSON docume
 complete -c saecli -n '__saecli_at "train lm"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
 complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk jumprelu gated abstopk matching_pursuit temporal identity groupmax cross_layer'
 complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x
@@ -142,7 +143,6 @@ complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequenc
 complete -c saecli -n '__saecli_at "train sae"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train sae"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
 complete -c saecli -n '__saecli_at "train sae"' -l seed -d 'Seed of everything random.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'

@@ -137,6 +137,7 @@ _saecli_train_lm() {
 
 _saecli_train_sae() {
     _arguments \
+        '*--kind=[Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
         '--arch=[Architecture.]:value:(standard topk jumprelu gated abstopk matching_pursuit temporal identity groupmax cross_layer)' \
         '*--k=[Active features per token (topk). Repeatable: each value trains a suite.]:value: ' \
         '--latents=[Features per dictionary.]:value: ' \
@@ -164,7 +165,6 @@ _saecli_train_sae() {
         '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
-        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
         '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \

@@ -74,39 +74,50 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
     sweep = any(table.arch == "topk" and len(table.k) > 1 for table in tables)
     plans: dict[tuple[str, Site], TrainerConfig] = {}
     for table in tables:
-        for site in _table_sites(table, info):
+        for site, writes in _table_sites(table, info):
             for k in table.k if table.arch == "topk" else (0,):
                 if k > table.latents:
                     raise UsageError(f"--k {k} is more than the {table.latents} latents.")
-                plan = _plan(config, table, site, k, info, f"k{k}" if sweep and k else "")
+                plan = _plan(config, table, (site, writes), k, info, f"k{k}" if sweep and k else "")
                 if (plan.variant, site) in plans:
                     raise UsageError(f"Two [[sae]] tables train a dictionary at {site}.")
                 plans[plan.variant, site] = plan
+    written = [(plan.variant, plan.dictionary.writes) for plan in plans.values()]
+    if twice := [site for number, (variant, site) in enumerate(written) if (variant, site) in written[:number]]:
+        raise UsageError(f"Two dictionaries of one suite write {twice[0]}.")
     return sorted(plans.values(), key=lambda plan: (plan.dictionary.reads, plan.variant))
 
 
-def _table_sites(table: SaeTable, info: ModelInfo) -> list[Site]:
+def _table_sites(table: SaeTable, info: ModelInfo) -> list[tuple[Site, Site]]:
+    """Sites read and written; a kind ``mlp_in>mlp_out`` means a transcoder."""
     sites = []
-    for kind in table.kind:
+    for text in table.kind:
+        kind, _, target = text.partition(">")
+        writes = Site(0, target or kind)
+        if writes < Site(0, kind):
+            raise UsageError(f"--kind {text}: {target} comes before {kind}.", f"Write --kind '{target}>{kind}'.")
         count = info.n_layers + (Site(0, kind).canonical.kind == "resid_pre" and kind == "resid_pre")
         try:
             layers = parse_layers(table.layers, count)
         except EmptySelection as error:
             raise UsageError(
-                f"--layers {table.layers} selects no {kind} site: {info.name} has 0..{count - 1};",
+                f"--layers {table.layers} selects no {text} site: {info.name} has 0..{count - 1};",
                 f"try --layers {max(0, count - 3)}:{count}",
             ) from error
-        sites += [info.check(Site(layer, kind)) for layer in layers]
+        sites += [(info.check(Site(layer, kind)), info.check(Site(layer, writes.kind))) for layer in layers]
     return sites
 
 
-def _plan(config: TrainSaeConfig, table: SaeTable, site: Site, k: int, info: ModelInfo, variant: str) -> TrainerConfig:
-    width = info.width(site)
+def _plan(
+    config: TrainSaeConfig, table: SaeTable, sites: tuple[Site, Site], k: int, info: ModelInfo, variant: str
+) -> TrainerConfig:
+    reads, writes = sites
+    width, d_out = info.width(reads), info.width(writes)
     options = {"k": k} if table.arch == "topk" else {}
     lr = table.lr if table.lr is not None else config.lr
     return TrainerConfig(
         variant=variant,
-        dictionary=DictionaryConfig(table.arch, width, table.latents, site, site, width, options),
+        dictionary=DictionaryConfig(table.arch, width, table.latents, reads, writes, d_out, options),
         lr=lr if lr is not None else 1e-3 * math.sqrt(2**14 / table.latents),
         l1=table.l1,
         aux_k=config.aux_k if config.aux_k is not None else max(1, width // 2),

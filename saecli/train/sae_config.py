@@ -15,7 +15,7 @@ from saecli.train.lm_config import shards_input
 class SaeTable(CommandConfig):
     """One ``[[sae]]`` table: dictionaries of one shape at some sites. Every k makes a suite of its own."""
 
-    kind: tuple[str, ...] = option(("resid_pre",), help="Site kinds.")
+    kind: tuple[str, ...] = option(("resid_pre",), help="Site kinds; mlp_in>mlp_out is a transcoder.")
     layers: str = option(":", help="Layers of those kinds, as a Python slice: 0..n for resid_pre, else block numbers.")
     arch: str = option("topk", help="Architecture.", choices=ARCHITECTURES)
     k: tuple[int, ...] = option((32,), help="Active features per token (topk); several values train several suites.")
@@ -32,6 +32,13 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
 
     model: str = argument("othello-mini", help="Model to read: a name of the zoo or a folder.", complete="models")
 
+    kind: tuple[str, ...] = option(
+        (),
+        help="Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.",
+        metavar="KIND",
+        complete="kinds",
+        panel="Sites",
+    )
     sae: tuple[SaeTable, ...] = option(
         (),
         help="Dictionaries of different shapes; replaces --layers, --kind, --arch, --k, --latents and --l1.",

@@ -23,7 +23,7 @@ class TrainedDictionary:
     """One line of the result."""
 
     suite: str = field_doc("Suite", "Folder of the suite in the run directory.")
-    site: str = field_doc("Site", "Where it reads and writes.")
+    site: str = field_doc("Site", "Where it reads and writes; READS>WRITES for a transcoder.")
     arch: str = field_doc("Architecture", "standard or topk.")
     latents: int = field_doc("Latents", "Number of features.")
     l0: float = field_doc("L0", "Active features per token, on average.")
@@ -71,7 +71,7 @@ def plan(config: TrainSaeConfig) -> list[str]:
     source = open_data(config, info)
     plans = plan_dictionaries(config, info)
     weights = sum(p.dictionary.n_latents * (p.dictionary.d_in + p.dictionary.d_out + 1) for p in plans)
-    widths = {p.dictionary.reads: p.dictionary.d_in for p in plans}
+    widths = {site: info.width(site) for p in plans for site in (p.dictionary.reads, p.dictionary.writes)}
     megabytes = (12 * weights + 2 * 4 * config.buffer * sum(widths.values())) / 1e6
     lines = [f"{p.name}: {p.dictionary.arch} {p.dictionary.n_latents} latents, lr {p.lr:.2g}" for p in plans]
     return [
@@ -100,7 +100,7 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
             model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
         )
         run.write_json("fidelity.json", {name: one.to_json() for name, one in fidelity.items()})
-        suites = {name: with_measurements(suite, fidelity[name].measured()) for name, suite in suites.items()}
+        suites = {name: _measured(suite, fidelity[name]) for name, suite in suites.items()}
     for name, suite in suites.items():
         for path, content in suite_files(suite, dtype).items():
             run.write_bytes(f"{name}/{path}", content)
@@ -123,6 +123,12 @@ def _folder(variant: str) -> str:
     return f"suite-{variant}" if variant else "suite"
 
 
+def _measured(suite: Suite, fidelity: SuiteFidelity) -> Suite:
+    """The suite with its numbers, which are told by the site written, by the site read."""
+    by_site = fidelity.measured()
+    return with_measurements(suite, {reads: by_site[config.writes] for reads, config in suite.configs.items()})
+
+
 def _rows(name: str, suite: Suite, last: dict[Any, dict[str, Any]]) -> list[TrainedDictionary]:
     """The result's lines: measured on held-out data if it was, otherwise the last of training."""
     rows = []
@@ -131,7 +137,7 @@ def _rows(name: str, suite: Suite, last: dict[Any, dict[str, Any]]) -> list[Trai
         rows.append(
             TrainedDictionary(
                 suite=name,
-                site=str(site),
+                site=str(site) if site == config.writes else f"{site}>{config.writes}",
                 arch=config.arch,
                 latents=config.n_latents,
                 l0=numbers["l0"],

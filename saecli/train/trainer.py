@@ -49,8 +49,10 @@ class TrainerConfig:
 
     @property
     def name(self) -> str:
-        """``k32/6.attn_out``, or the site alone."""
-        return f"{self.variant}/{self.dictionary.reads}" if self.variant else str(self.dictionary.reads)
+        """``k32/6.attn_out``, or the site alone; ``6.mlp_in>6.mlp_out`` for a transcoder."""
+        reads, writes = self.dictionary.reads, self.dictionary.writes
+        site = str(reads) if reads == writes else f"{reads}>{writes}"
+        return f"{self.variant}/{site}" if self.variant else site
 
 
 class DictionaryTrainer:

@@ -268,6 +268,16 @@ def test_a_plan_names_every_dictionary():
     info = tiny_model().info
     plans = plan_dictionaries(TrainSaeConfig(kind=("resid_pre", "attn_out"), k=(4,), latents=16), info)
     assert [plan.name for plan in plans] == ["0.resid_pre", "0.attn_out", "1.resid_pre", "1.attn_out", "2.resid_pre"]
+    plans = plan_dictionaries(TrainSaeConfig(kind=("mlp_in>mlp_post",), layers="1", k=(4,), latents=16), info)
+    (shape,) = [plan.dictionary for plan in plans]
+    assert plans[0].name == "1.mlp_in>1.mlp_post"
+    assert (shape.reads, shape.writes, shape.d_in, shape.d_out) == (SITE, Site(1, "mlp_post"), 16, 64)
+    with pytest.raises(UsageError, match=r"--kind mlp_out>mlp_in: mlp_in comes before mlp_out"):
+        plan_dictionaries(TrainSaeConfig(kind=("mlp_out>mlp_in",)), info)
+    with pytest.raises(UsageError, match=r"There is no site kind 'mlp'"):
+        plan_dictionaries(TrainSaeConfig(kind=("mlp_in>mlp",)), info)
+    with pytest.raises(UsageError, match=r"Two dictionaries of one suite write 0\.mlp_out"):
+        plan_dictionaries(TrainSaeConfig(kind=("mlp_in>mlp_out", "mlp_out")), info)
     with pytest.raises(UsageError, match="--k 40 is more than the 16 latents"):
         plan_dictionaries(TrainSaeConfig(k=(40,), latents=16), info)
     with pytest.raises(UsageError, match=r"--layers 7: selects no resid_pre site: tiny has 0\.\.2; try --layers 0:3"):

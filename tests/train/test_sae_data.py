@@ -95,6 +95,41 @@ def test_a_text_model_learns_from_a_folder_of_shards(tmp_path, saecli, cats):
     assert (fidelity["sequences"], fidelity["tokens"]) == (3, 96)
 
 
+def test_a_transcoder_reads_one_site_and_writes_another(tmp_path, saecli, cats):
+    from zoo.load import load_model
+
+    done = saecli(
+        "train",
+        "sae",
+        "lm",
+        "--data",
+        cats,
+        "--kind",
+        "mlp_in>mlp_out",
+        *FEW,
+        "--k",
+        "6",
+        "--lr",
+        "0.02",
+        "--tokens",
+        "9000",
+    )
+    assert done.code == 0, done.err
+    rows = json.loads(done.out)["dictionaries"]
+    sites = ["0.mlp_in>0.mlp_out", "1.mlp_in>1.mlp_out"]
+    assert [row["site"] for row in rows] == [*sites, *sites]
+    assert all(row["variance_explained"] > 0.3 for row in rows)
+    suite = read_suite(tmp_path / "run" / "suite-k6")
+    reads, writes = Site(1, "mlp_in"), Site(1, "mlp_out")
+    assert suite.configs[reads].writes == writes
+    assert suite.info.measured[reads]["variance_explained"] == rows[-1]["variance_explained"]
+    model = load_model("lm")
+    tokens = torch.tensor([list(TEXT[:32].encode())])
+    seen = model.run(tokens, read=[reads, writes]).sites
+    left = (seen[writes] - suite[reads](seen[reads])).square().sum()
+    assert float(left / (seen[writes] - seen[writes].mean((0, 1))).square().sum()) < 0.6
+
+
 def test_folded_weights_are_recorded_and_another_run(tmp_path, saecli, cats):
     from zoo.load import load_model
 
