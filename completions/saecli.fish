@@ -9,6 +9,8 @@ function __saecli_at --description 'True if the command line has come to this co
                 set path 'trace'
             case '|train'
                 set path 'train'
+            case '|validate'
+                set path 'validate'
             case '|download'
                 set path 'download'
             case '|convert'
@@ -38,6 +40,7 @@ end
 
 complete -c saecli -n '__saecli_at ""' -f -a trace -d 'Circuit graph of a prediction: what helps or hurts it, and through what.'
 complete -c saecli -n '__saecli_at ""' -f -a train -d 'Train what the other commands need.'
+complete -c saecli -n '__saecli_at ""' -f -a validate -d 'What a model keeps when dictionaries replace its sites, beside controls.'
 complete -c saecli -n '__saecli_at ""' -f -a download -d 'Fetch models, dictionaries and data sets, or list what there is.'
 complete -c saecli -n '__saecli_at ""' -f -a convert -d 'Dictionaries into other formats, text into token shards.'
 complete -c saecli -n '__saecli_at ""' -f -a zoo -d 'What there is: models, dictionaries and data sets by name, and what a file or folder is.'
@@ -116,10 +119,11 @@ complete -c saecli -n '__saecli_at "train lm"' -l quiet -d 'Print nothing but th
 complete -c saecli -n '__saecli_at "train lm"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
-complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk jumprelu gated abstopk matching_pursuit temporal identity groupmax cross_layer'
-complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk). Repeatable: each value trains a suite.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk batchtopk jumprelu'
+complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l target-l0 -d 'Active features per token that are aimed at (jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l processing -d 'Weights of the model as they are, or folded as TransformerLens does.' -x -a 'raw folded'
 complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.' -x -a '(__fish_complete_directories)'
 complete -c saecli -n '__saecli_at "train sae"' -l context -d 'Positions per sequence; 0 for the data\'s own, at most the model\'s.' -x
@@ -136,6 +140,8 @@ complete -c saecli -n '__saecli_at "train sae"' -l grad-clip -d 'Largest gradien
 complete -c saecli -n '__saecli_at "train sae"' -l dead-after -d 'Vectors without firing after which a latent is dead.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l aux-k -d 'Dead latents that reconstruct the residual error; half the width if not given.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l aux-coefficient -d 'Weight of the auxiliary loss for dead latents.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l l0-penalty -d 'Weight of (L0 / target - 1) squared (jumprelu).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l bandwidth -d 'Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
 complete -c saecli -n '__saecli_at "train sae"' -l save-dtype -d 'Number type of the files.' -x -a 'float32 float16 bfloat16'
 complete -c saecli -n '__saecli_at "train sae"' -l log-every -d 'Steps per line of metrics.' -x
@@ -156,6 +162,29 @@ complete -c saecli -n '__saecli_at "train sae"' -l quiet -d 'Print nothing but t
 complete -c saecli -n '__saecli_at "train sae"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train sae"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "train sae"' -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b'
+complete -c saecli -n '__saecli_at "validate"' -l model -d 'The model; the one that the first suite was made for if not given.' -r -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b' -F
+complete -c saecli -n '__saecli_at "validate"' -l data -d 'What it reads: othello (random games), data:NAME or a folder of token shards; games for a game model.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "validate"' -l sequences -d 'Held-out sequences to measure on.' -x
+complete -c saecli -n '__saecli_at "validate"' -l n-ctx -d 'Positions per sequence; 0 for those that the dictionaries were trained on, or 128.' -x
+complete -c saecli -n '__saecli_at "validate"' -l firing -d 'More held-out sequences, only to see which features ever fire.' -x
+complete -c saecli -n '__saecli_at "validate"' -l require -d 'Fail (exit code 4) unless this holds at every chosen site: \'ce_recovered>=0.95\'. Repeatable.' -x
+complete -c saecli -n '__saecli_at "validate"' -l device -d 'Where to compute.' -x -a 'auto cpu cuda'
+complete -c saecli -n '__saecli_at "validate"' -l dtype -d 'Number type of the model.' -x -a 'auto float32 bfloat16 float16 float64'
+complete -c saecli -n '__saecli_at "validate"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
+complete -c saecli -n '__saecli_at "validate"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
+complete -c saecli -n '__saecli_at "validate"' -l seed -d 'Seed of everything random.' -x
+complete -c saecli -n '__saecli_at "validate"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
+complete -c saecli -n '__saecli_at "validate"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "validate"' -l overwrite -d 'Replace an earlier run in that directory.'
+complete -c saecli -n '__saecli_at "validate"' -l plan -d 'Say what would be done and stop.'
+complete -c saecli -n '__saecli_at "validate"' -l config -d 'TOML file with values for these flags.' -r -F
+complete -c saecli -n '__saecli_at "validate"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "validate"' -l show-config -d 'Print every value and where it comes from, and stop.'
+complete -c saecli -n '__saecli_at "validate"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "validate"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "validate"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "validate"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "validate"' -a 'gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b'
 complete -c saecli -n '__saecli_at "download"' -l include -d 'Fetch only files (or members of a zip archive) like this. Repeatable.' -x
 complete -c saecli -n '__saecli_at "download"' -l revision -d 'Branch, tag or commit on the hub; otherwise the one in the lock, or the newest.' -x
 complete -c saecli -n '__saecli_at "download"' -l lock -d 'Lock file of a project: what it names is fetched exactly as it says, what is new is added.' -r -F
@@ -234,4 +263,4 @@ complete -c saecli -n '__saecli_at "zoo cache prune"' -s q -d 'Print nothing but
 complete -c saecli -n '__saecli_at "zoo cache prune"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "zoo cache prune"' -f -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess-random data:chess data:chess-train data:othello data:othello-synthetic data:python data:shakespeare data:tinystories data:simplestories'
 complete -c saecli -n '__saecli_at "schema"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train download convert zoo'
+complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train validate download convert zoo'

@@ -16,6 +16,7 @@ _saecli() {
             commands=(
                 'trace:Circuit graph of a prediction: what helps or hurts it, and through what.'
                 'train:Train what the other commands need.'
+                'validate:What a model keeps when dictionaries replace its sites, beside controls.'
                 'download:Fetch models, dictionaries and data sets, or list what there is.'
                 'convert:Dictionaries into other formats, text into token shards.'
                 'zoo:What there is: models, dictionaries and data sets by name, and what a file or folder is.'
@@ -27,6 +28,7 @@ _saecli() {
             case $line[1] in
                 trace) _saecli_trace ;;
                 train) _saecli_train ;;
+                validate) _saecli_validate ;;
                 download) _saecli_download ;;
                 convert) _saecli_convert ;;
                 zoo) _saecli_zoo ;;
@@ -138,10 +140,11 @@ _saecli_train_lm() {
 _saecli_train_sae() {
     _arguments \
         '*--kind=[Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
-        '--arch=[Architecture.]:value:(standard topk jumprelu gated abstopk matching_pursuit temporal identity groupmax cross_layer)' \
-        '*--k=[Active features per token (topk). Repeatable: each value trains a suite.]:value: ' \
+        '--arch=[Architecture.]:value:(standard topk batchtopk jumprelu)' \
+        '*--k=[Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.]:value: ' \
         '--latents=[Features per dictionary.]:value: ' \
         '--l1=[Weight of the L1 penalty (standard).]:value: ' \
+        '--target-l0=[Active features per token that are aimed at (jumprelu).]:value: ' \
         '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
         '--data=[What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.]:value:_files -/' \
         '--context=[Positions per sequence; 0 for the data'\''s own, at most the model'\''s.]:value: ' \
@@ -158,6 +161,8 @@ _saecli_train_sae() {
         '--dead-after=[Vectors without firing after which a latent is dead.]:value: ' \
         '--aux-k=[Dead latents that reconstruct the residual error; half the width if not given.]:value: ' \
         '--aux-coefficient=[Weight of the auxiliary loss for dead latents.]:value: ' \
+        '--l0-penalty=[Weight of (L0 / target - 1) squared (jumprelu).]:value: ' \
+        '--bandwidth=[Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).]:value: ' \
         '--device=[Where to train.]:value:(cpu cuda mps)' \
         '--save-dtype=[Number type of the files.]:value:(float32 float16 bfloat16)' \
         '--log-every=[Steps per line of metrics.]:value: ' \
@@ -178,6 +183,33 @@ _saecli_train_sae() {
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
         '1:model:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }'
+}
+
+_saecli_validate() {
+    _arguments \
+        '--model=[The model; the one that the first suite was made for if not given.]:value:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }' \
+        '--data=[What it reads: othello (random games), data:NAME or a folder of token shards; games for a game model.]:value:_files -/' \
+        '--sequences=[Held-out sequences to measure on.]:value: ' \
+        '--n-ctx=[Positions per sequence; 0 for those that the dictionaries were trained on, or 128.]:value: ' \
+        '--firing=[More held-out sequences, only to see which features ever fire.]:value: ' \
+        '*--require=[Fail (exit code 4) unless this holds at every chosen site: '\''ce_recovered>=0.95'\''. Repeatable.]:value: ' \
+        '--device=[Where to compute.]:value:(auto cpu cuda)' \
+        '--dtype=[Number type of the model.]:value:(auto float32 bfloat16 float16 float64)' \
+        '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
+        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
+        '--seed=[Seed of everything random.]:value: ' \
+        '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
+        '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
+        '--overwrite[Replace an earlier run in that directory.]' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '*:suite…:{ compadd -- gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b; _files }'
 }
 
 _saecli_download() {
@@ -328,7 +360,7 @@ _saecli_zoo_cache_prune() {
 _saecli_schema() {
     _arguments \
         '--help[Show this message and exit.]' \
-        '*:command:(trace train download convert zoo)'
+        '*:command:(trace train validate download convert zoo)'
 }
 
 if [ "$funcstack[1]" = "_saecli" ]; then

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from saecli.core.resources import require_own_zoo, template_names
 from saecli.core.site import KINDS
-from saecli.dictionaries import ARCHITECTURES
+from saecli.train.recipes import RECIPES
 
 PATHS = ("files", "dirs")
 
@@ -20,7 +20,7 @@ def names(what: str) -> dict[str, str]:
     if what == "kinds":
         return dict.fromkeys(KINDS, "")
     if what == "archs":
-        return dict.fromkeys(ARCHITECTURES, "")
+        return dict.fromkeys(RECIPES, "")
     if what == "templates":
         return dict.fromkeys(template_names(), "")
     if what == "sections":

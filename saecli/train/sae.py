@@ -35,6 +35,7 @@ from saecli.core.site import Site
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.data.source import TokenSource
 from saecli.train.activations import ActivationStream, Block, Filling
+from saecli.train.recipes import RECIPES
 from saecli.train.sae_config import SaeTable, TrainSaeConfig
 from saecli.train.sae_data import data_fingerprint, left_out, open_data
 from saecli.train.step import StepOutput, Workspace
@@ -71,11 +72,11 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
         UsageError: A site that the model does not have, two dictionaries at one site of one suite, k above latents.
     """
     tables = config.tables
-    sweep = any(table.arch == "topk" and len(table.k) > 1 for table in tables)
+    sweep = any(RECIPES[table.arch].takes_k and len(table.k) > 1 for table in tables)
     plans: dict[tuple[str, Site], TrainerConfig] = {}
     for table in tables:
         for site, writes in _table_sites(table, info):
-            for k in table.k if table.arch == "topk" else (0,):
+            for k in table.k if RECIPES[table.arch].takes_k else (0,):
                 if k > table.latents:
                     raise UsageError(f"--k {k} is more than the {table.latents} latents.")
                 plan = _plan(config, table, (site, writes), k, info, f"k{k}" if sweep and k else "")
@@ -113,11 +114,15 @@ def _plan(
 ) -> TrainerConfig:
     reads, writes = sites
     width, d_out = info.width(reads), info.width(writes)
-    options = {"k": k} if table.arch == "topk" else {}
+    recipe = RECIPES[table.arch]
+    if table.arch == "jumprelu" and not 0 < table.target_l0 <= table.latents:
+        problem = "is more than" if table.target_l0 else "leaves nothing of"
+        raise UsageError(f"--target-l0 {table.target_l0:g} {problem} the {table.latents} latents.")
+    options = {"k": k} if recipe.arch == "topk" else {}
     lr = table.lr if table.lr is not None else config.lr
     return TrainerConfig(
         variant=variant,
-        dictionary=DictionaryConfig(table.arch, width, table.latents, reads, writes, d_out, options),
+        dictionary=DictionaryConfig(recipe.arch, width, table.latents, reads, writes, d_out, options),
         lr=lr if lr is not None else 1e-3 * math.sqrt(2**14 / table.latents),
         l1=table.l1,
         aux_k=config.aux_k if config.aux_k is not None else max(1, width // 2),
@@ -125,6 +130,10 @@ def _plan(
         dead_after=config.dead_after,
         grad_clip=config.grad_clip,
         seed=config.seed,
+        recipe=table.arch,
+        target_l0=k or table.target_l0,
+        l0_penalty=config.l0_penalty,
+        bandwidth=config.bandwidth,
     )
 
 

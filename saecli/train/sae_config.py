@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
-from saecli.dictionaries import ARCHITECTURES
 from saecli.train.lm_config import shards_input
+from saecli.train.recipes import RECIPES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,10 +17,13 @@ class SaeTable(CommandConfig):
 
     kind: tuple[str, ...] = option(("resid_pre",), help="Site kinds; mlp_in>mlp_out is a transcoder.")
     layers: str = option(":", help="Layers of those kinds, as a Python slice: 0..n for resid_pre, else block numbers.")
-    arch: str = option("topk", help="Architecture.", choices=ARCHITECTURES)
-    k: tuple[int, ...] = option((32,), help="Active features per token (topk); several values train several suites.")
+    arch: str = option("topk", help="Architecture.", choices=tuple(RECIPES))
+    k: tuple[int, ...] = option(
+        (32,), help="Active features per token (topk; on average: batchtopk); several values train several suites."
+    )
     latents: int = option(1024, help="Features per dictionary.", minimum=1)
     l1: float = option(1.0, help="Weight of the L1 penalty (standard).", minimum=0.0)
+    target_l0: float = option(32.0, help="Active features per token that are aimed at (jumprelu).", minimum=0.0)
     lr: float | None = option(None, help="Highest learning rate, if not the command's.", minimum=0.0)
 
 
@@ -41,18 +44,21 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     )
     sae: tuple[SaeTable, ...] = option(
         (),
-        help="Dictionaries of different shapes; replaces --layers, --kind, --arch, --k, --latents and --l1.",
+        help="Dictionaries of different shapes; replaces the other flags of this panel, --layers and --kind.",
         table=SaeTable,
     )
-    arch: str = option("topk", help="Architecture.", choices=ARCHITECTURES, complete="archs", panel="Dictionaries")
+    arch: str = option("topk", help="Architecture.", choices=tuple(RECIPES), complete="archs", panel="Dictionaries")
     k: tuple[int, ...] = option(
         (32,),
-        help="Active features per token (topk). Repeatable: each value trains a suite.",
+        help="Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.",
         minimum=1,
         panel="Dictionaries",
     )
     latents: int = option(1024, help="Features per dictionary.", minimum=1, panel="Dictionaries")
     l1: float = option(1.0, help="Weight of the L1 penalty (standard).", minimum=0.0, panel="Dictionaries")
+    target_l0: float = option(
+        32.0, help="Active features per token that are aimed at (jumprelu).", minimum=0.0, panel="Dictionaries"
+    )
 
     processing: str = option(
         "raw",
@@ -110,6 +116,16 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     aux_coefficient: float = option(
         1 / 32, help="Weight of the auxiliary loss for dead latents.", minimum=0.0, panel="Training"
     )
+    l0_penalty: float = option(
+        1.0, help="Weight of (L0 / target - 1) squared (jumprelu).", minimum=0.0, panel="Training"
+    )
+    bandwidth: float = option(
+        0.001,
+        help="Width of the window around a threshold in which it learns, in root mean square norms of the input "
+        "(jumprelu).",
+        minimum=0.0,
+        panel="Training",
+    )
     device: str = option("cpu", help="Where to train.", choices=("cpu", "cuda", "mps"), panel="Training")
     save_dtype: str = option(
         "float32", help="Number type of the files.", choices=("float32", "float16", "bfloat16"), panel="Training"
@@ -131,6 +147,8 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         """Refuses shares that overlap."""
         if self.warmup + self.decay > 1:
             raise UsageError(f"--warmup {self.warmup} and --decay {self.decay} make more than the whole run.")
+        if not self.bandwidth > 0:
+            raise UsageError("--bandwidth 0: a threshold learns only within a window around it.", "Try 0.001.")
 
     @property
     def tables(self) -> tuple[SaeTable, ...]:
@@ -138,4 +156,5 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         if self.sae:
             return self.sae
         kinds = self.kind or ("resid_pre",)
-        return (SaeTable(kind=kinds, layers=self.layers, arch=self.arch, k=self.k, latents=self.latents, l1=self.l1),)
+        names = ("layers", "arch", "k", "latents", "l1", "target_l0")
+        return (SaeTable(kind=kinds, **{name: getattr(self, name) for name in names}),)

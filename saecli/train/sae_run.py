@@ -24,7 +24,7 @@ class TrainedDictionary:
 
     suite: str = field_doc("Suite", "Folder of the suite in the run directory.")
     site: str = field_doc("Site", "Where it reads and writes; READS>WRITES for a transcoder.")
-    arch: str = field_doc("Architecture", "standard or topk.")
+    arch: str = field_doc("Architecture", "What it is at inference; batchtopk becomes jumprelu.")
     latents: int = field_doc("Latents", "Number of features.")
     l0: float = field_doc("L0", "Active features per token, on average.")
     variance_explained: float = field_doc("Variance explained", "Pooled over tokens and dimensions, at most 1.")
@@ -73,7 +73,7 @@ def plan(config: TrainSaeConfig) -> list[str]:
     weights = sum(p.dictionary.n_latents * (p.dictionary.d_in + p.dictionary.d_out + 1) for p in plans)
     widths = {site: info.width(site) for p in plans for site in (p.dictionary.reads, p.dictionary.writes)}
     megabytes = (12 * weights + 2 * 4 * config.buffer * sum(widths.values())) / 1e6
-    lines = [f"{p.name}: {p.dictionary.arch} {p.dictionary.n_latents} latents, lr {p.lr:.2g}" for p in plans]
+    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, lr {p.lr:.2g}" for p in plans]
     return [
         *lines,
         f"{config.tokens:,} vectors each of {source.vocabulary} data in sequences of {source.n_ctx}, "

@@ -27,7 +27,6 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-import scipy.sparse
 import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
@@ -35,6 +34,7 @@ from torch.nn.functional import embedding_bag
 from saecli.core.dictionary import Dictionary
 from saecli.dictionaries.selection import ROWS_PER_CHUNK, select_rows, top_k
 from saecli.dictionaries.topk import TopK
+from saecli.train.ragged import by_feature, finish_b_dec
 from saecli.train.step import StepInput, StepOutput
 
 _AUX_ROWS = 1024
@@ -81,7 +81,9 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         inner_BK *= active_BK
 
     factor = 2 / (batch * width)
-    starts_F, rows_N, values_N, inner_N = _transpose(indices_BK, values_BK, inner_BK, topk.n_latents)
+    starts_B = torch.arange(0, values_BK.numel() + 1, topk.k, dtype=torch.int32)
+    entries = starts_B, indices_BK.reshape(-1), values_BK.reshape(-1), inner_BK.reshape(-1)
+    starts_F, rows_N, values_N, inner_N = by_feature(*entries, topk.n_latents)
     offsets_F = starts_F[:-1]
     values_N, inner_N = values_N.mul_(factor), inner_N.mul_(factor)
     g_dec_FD = embedding_bag(rows_N, residual_BD, offsets_F, per_sample_weights=values_N, mode="sum")
@@ -92,15 +94,12 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     else:
         fired_F = torch.segment_reduce(values_N, "max", offsets=starts_F, initial=0) > 0
 
+    topk.W_enc_DF.grad, topk.b_enc_F.grad = g_enc_FD.T, g_b_enc_F
+    topk.W_dec_FD.grad, topk.b_dec_D.grad = g_dec_FD, residual_BD.sum(0).mul_(factor)
     aux = lift = 0.0
     if len(step.dead_N) and step.aux_coefficient > 0 and error > 0:
-        aux, lift = _auxiliary(topk, step, centred_BD, residual_BD, error, g_enc_FD, g_b_enc_F, g_dec_FD)
-
-    g_b_dec_D = residual_BD.sum(0).mul_(factor)
-    if topk.subtracts_b_dec:
-        g_b_dec_D -= W_enc_DF @ g_b_enc_F
-    topk.W_enc_DF.grad, topk.b_enc_F.grad = g_enc_FD.T, g_b_enc_F
-    topk.W_dec_FD.grad, topk.b_dec_D.grad = g_dec_FD, g_b_dec_D
+        aux, lift = auxiliary(topk, step, centred_BD, residual_BD, error)
+    finish_b_dec(topk)
     mse = error / (batch * width)
     return StepOutput(mse + step.aux_coefficient * (aux + lift), mse, active / batch, fired_F, aux)
 
@@ -123,41 +122,18 @@ def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step:
     return torch.from_numpy(values_BK), torch.from_numpy(indices_BK)
 
 
-def _transpose(
-    indices_BK: Tensor, values_BK: Tensor, inner_BK: Tensor, latents: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The selection by feature: starts [F + 1], and for every entry its row, value and gradient."""
-    batch, k = indices_BK.shape
-    if indices_BK.device.type == "cpu" and indices_BK.dtype == torch.int32:
-        # A counting sort: scipy's CSR → CSC conversion carries the place of every entry along.
-        place_N = np.arange(batch * k, dtype=np.int32)
-        starts_B = np.arange(0, batch * k + 1, k, dtype=np.int32)
-        by_row = scipy.sparse.csr_array((place_N, indices_BK.numpy().reshape(-1), starts_B), shape=(batch, latents))
-        by_feature = by_row.tocsc()
-        order_N = torch.from_numpy(by_feature.data)
-        starts_F, rows_N = torch.from_numpy(by_feature.indptr), torch.from_numpy(by_feature.indices)
-    else:
-        order_N = indices_BK.reshape(-1).argsort(stable=True)
-        rows_N = order_N // k
-        counts_F = indices_BK.reshape(-1).bincount(minlength=latents)
-        starts_F = torch.cat([counts_F.new_zeros(1), counts_F.cumsum(0)])
-    return starts_F, rows_N, values_BK.reshape(-1)[order_N], inner_BK.reshape(-1)[order_N]
-
-
-def _auxiliary(
-    topk: TopK,
-    step: StepInput,
-    centred_BD: Tensor,
-    residual_BD: Tensor,
-    error: float,
-    g_enc_FD: Tensor,
-    g_b_enc_F: Tensor,
-    g_dec_FD: Tensor,
+def auxiliary(
+    dictionary: Dictionary, step: StepInput, centred_BD: Tensor, residual_BD: Tensor, error: float
 ) -> tuple[float, float]:
-    """Add the gradients of the auxiliary loss; return |e − ê|² / |e|² and mean ReLU(−pre). N dead latents."""
+    """Add the gradients of the auxiliary loss to those there; return |e − ê|² / |e|² and mean ReLU(−pre).
+
+    N dead latents; ``b_dec`` gets its part from that of ``b_enc`` afterwards.
+    """
     dead_N = step.dead_N
-    enc_DN, dec_ND = topk.W_enc_DF.detach()[:, dead_N], topk.W_dec_FD.detach()[dead_N]
-    b_N = topk.b_enc_F.detach()[dead_N]
+    enc_DN, dec_ND = dictionary.W_enc_DF.detach()[:, dead_N], dictionary.W_dec_FD.detach()[dead_N]
+    b_N = dictionary.b_enc_F.detach()[dead_N]
+    g_enc_DF, g_dec_FD = cast(Tensor, dictionary.W_enc_DF.grad), cast(Tensor, dictionary.W_dec_FD.grad)
+    g_b_enc_F = cast(Tensor, dictionary.b_enc_F.grad)
     keep = min(step.aux_k, len(dead_N))
     left = low = 0.0
     push = step.aux_coefficient / (len(centred_BD) * len(dead_N))
@@ -177,6 +153,6 @@ def _auxiliary(
         grad_CD = miss_CD.mul_(2 * step.aux_coefficient / error)
         inner_CN = (grad_CD @ dec_ND.T).mul_(acts_CN > 0).sub_(lifted_CN, alpha=push)
         g_dec_FD.index_add_(0, dead_N, acts_CN.T @ grad_CD)
-        g_enc_FD.index_add_(0, dead_N, inner_CN.T @ part_CD)
+        g_enc_DF.T.index_add_(0, dead_N, inner_CN.T @ part_CD)
         g_b_enc_F.index_add_(0, dead_N, inner_CN.sum(0))
     return left / error, low / (len(centred_BD) * len(dead_N))

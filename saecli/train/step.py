@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Final
 
 import torch
 from torch import Tensor
@@ -49,6 +47,9 @@ class StepInput:
         aux_k: Latents among the dead that reconstruct the residual error.
         aux_coefficient: Weight of the auxiliary loss.
         l1: Weight of the L1 penalty (standard).
+        target_l0: Mean number of active features wanted (jumprelu); ``k`` of the others that select.
+        l0_penalty: Weight of the distance to it (jumprelu).
+        bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
         workspace: Reusable buffers.
     """
 
@@ -58,6 +59,9 @@ class StepInput:
     aux_k: int = 0
     aux_coefficient: float = 0.0
     l1: float = 0.0
+    target_l0: float = 32.0
+    l0_penalty: float = 1.0
+    bandwidth: float = 1e-3
     workspace: Workspace = field(default_factory=Workspace)
 
 
@@ -81,28 +85,3 @@ class StepOutput:
 
 
 StepFunction = Callable[[Dictionary, StepInput], StepOutput]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an architecture is trained.
-
-    Attributes:
-        step: ``module:function`` of the step.
-        unit_decoder: Decoder rows are kept at norm 1 (and their gradients orthogonal to them).
-    """
-
-    step: str
-    unit_decoder: bool
-
-
-RECIPES: Final[dict[str, Recipe]] = {
-    "standard": Recipe("saecli.train.dense_step:standard_step", unit_decoder=False),
-    "topk": Recipe("saecli.train.sparse_step:topk_step", unit_decoder=True),
-}
-
-
-def step_function(arch: str) -> StepFunction:
-    """The step of an architecture."""
-    module, name = RECIPES[arch].step.split(":")
-    return getattr(import_module(module), name)

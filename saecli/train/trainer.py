@@ -3,7 +3,7 @@
 Dictionaries are trained on scaled activations, x' = s x with s² = 1 / (mean over dimensions of the variance of x), so
 that one learning rate, one clipping norm and one L1 weight mean the same at every site. At the end the scale is folded
 into the weights; decoder rows of an autoencoder keep their norm, since ReLU and TopK commute with a positive factor:
-b_enc := b_enc' / s_in, W_dec := W_dec' s_in / s_out, b_dec := b_dec' / s_out.
+b_enc := b_enc' / s_in (thresholds likewise), W_dec := W_dec' s_in / s_out, b_dec := b_dec' / s_out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from torch import Tensor, nn
 
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.dictionaries import make_dictionary
-from saecli.train.step import RECIPES, StepInput, StepOutput, Workspace, step_function
+from saecli.dictionaries.jumprelu import JumpReLU
+from saecli.train.recipes import RECIPES, step_function
+from saecli.train.step import StepInput, StepOutput, Workspace
+
+_THRESHOLD_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class TrainerConfig:
         dead_after: Vectors without firing after which a latent counts as dead.
         grad_clip: Largest gradient norm; 0 for no limit.
         seed: Of the initial weights.
+        recipe: Name in :data:`saecli.train.recipes.RECIPES`; that of the architecture if empty.
+        target_l0: Mean number of active features (jumprelu), or the k of a batch (batchtopk).
+        l0_penalty: Weight of the distance to it (jumprelu).
+        bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
     """
 
     variant: str
@@ -46,6 +54,10 @@ class TrainerConfig:
     dead_after: int
     grad_clip: float
     seed: int
+    recipe: str = ""
+    target_l0: float = 32.0
+    l0_penalty: float = 1.0
+    bandwidth: float = 1e-3
 
     @property
     def name(self) -> str:
@@ -69,8 +81,9 @@ class DictionaryTrainer:
         self.dictionary = make_dictionary(shape).to(device)
         self.scale_in = self.scale_out = 1.0
         self.since_fired_F = torch.zeros(shape.n_latents, dtype=torch.int64, device=device)
-        self._unit_decoder = RECIPES[shape.arch].unit_decoder
-        self._step = step_function(shape.arch)
+        recipe = config.recipe or shape.arch
+        self._unit_decoder = RECIPES[recipe].unit_decoder
+        self._step = step_function(recipe)
         # The transposed bags of the sparse step give [F, D] gradients, so W_enc is laid out as [F, D] in memory.
         generator = torch.Generator().manual_seed(_seed(config))
         W_dec_FD = torch.randn(shape.n_latents, shape.d_out, generator=generator)
@@ -85,11 +98,19 @@ class DictionaryTrainer:
 
     @torch.no_grad()
     def start(self, x_ND: Tensor, y_ND: Tensor) -> None:
-        """Set scale and b_dec (to the mean of the target) from a first sample, in the units of the model."""
+        """Set scale, b_dec (to the mean of the target) and thresholds from a first sample, in the units of the model.
+
+        Thresholds begin where ``target_l0`` features are active on average, one for all features.
+        """
         self.scale_in, self.scale_out = _scale(x_ND), _scale(y_ND)
         self.dictionary.b_dec_D.copy_(y_ND.mean(0) * self.scale_out)
         if not self.dictionary.subtracts_b_dec:
             self.dictionary.b_enc_F.copy_(-(x_ND.mean(0) * self.scale_in) @ self.dictionary.W_enc_DF)
+        if isinstance(self.dictionary, JumpReLU):
+            sample_SD = x_ND[:: max(1, len(x_ND) // _THRESHOLD_ROWS)][:_THRESHOLD_ROWS] * self.scale_in
+            pre_N = self.dictionary.preactivations(sample_SD).view(-1)
+            active = min(len(pre_N), max(1, round(self.config.target_l0 * len(sample_SD))))
+            self.dictionary.threshold_F.fill_(pre_N.kthvalue(len(pre_N) - active + 1).values.clamp_min(0))
 
     @torch.no_grad()
     def step(self, x_BD: Tensor, y_BD: Tensor, lr_factor: float, space: Workspace) -> StepOutput:
@@ -108,7 +129,18 @@ class DictionaryTrainer:
         dead_N = (self.since_fired_F >= config.dead_after).nonzero()[:, 0]
         out = self._step(
             self.dictionary,
-            StepInput(x_BD, y_BD, dead_N, config.aux_k, config.aux_coefficient, config.l1, space),
+            StepInput(
+                x_BD,
+                y_BD,
+                dead_N,
+                config.aux_k,
+                config.aux_coefficient,
+                config.l1,
+                config.target_l0,
+                config.l0_penalty,
+                config.bandwidth,
+                space,
+            ),
         )
         self.since_fired_F += len(x_BD)
         self.since_fired_F[out.fired_F] = 0
@@ -132,6 +164,8 @@ class DictionaryTrainer:
         self._adam.step()
         if self._unit_decoder:
             decoder /= decoder.norm(dim=1, keepdim=True)
+        if isinstance(self.dictionary, JumpReLU):
+            self.dictionary.threshold_F.clamp_(min=0)
 
     @property
     def dead_share(self) -> float:
@@ -145,7 +179,9 @@ class DictionaryTrainer:
         state = {
             name: value.detach().cpu().contiguous().clone() for name, value in self.dictionary.state_dict().items()
         }
-        state["b_enc_F"] /= self.scale_in
+        for name in ("b_enc_F", "threshold_F"):
+            if name in state:
+                state[name] /= self.scale_in
         state["b_dec_D"] /= self.scale_out
         if self.scale_in != self.scale_out:
             state["W_dec_FD"] *= self.scale_in / self.scale_out

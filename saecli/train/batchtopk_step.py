@@ -1,0 +1,72 @@
+"""The BatchTopK training step: the k·B largest positive pre-activations of the whole batch are active.
+
+    v    = the k·B largest of ReLU(π), 0 elsewhere          π = c W_enc + b_enc, c = x − b_dec
+    loss = |x̂ − y|² / (B D) + the auxiliary loss for dead latents of :mod:`saecli.train.sparse_step`
+
+At inference a vector cannot compete with others, so the dictionary is a JumpReLU with one threshold: a running mean of
+the smallest value kept in a batch, θ := θ + 0.01 (min v − θ), as in SAELens. It is no parameter of the optimiser.
+Source: Bussmann et al. 2024, https://arxiv.org/abs/2412.06410.
+
+The dense pre-activations are never held for more than a chunk of rows: candidates are those above a share of the
+running threshold, and should they be fewer than k·B, those above 0.
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saecli.core.dictionary import Dictionary
+from saecli.dictionaries.jumprelu import JumpReLU
+from saecli.train.ragged import Ragged, backward, centred, finish_b_dec, select_above, set_gradients
+from saecli.train.sparse_step import auxiliary
+from saecli.train.step import StepInput, StepOutput
+
+THRESHOLD_RATE: Final = 0.01
+_CANDIDATES: Final = 0.7  # share of the running threshold above which an entry is a candidate
+
+
+def batchtopk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
+    """Loss and gradients on one batch of what is a JumpReLU at inference; moves its threshold."""
+    made = cast(JumpReLU, dictionary)
+    batch, width = step.y_BD.shape
+    centred_BD = centred(made, step)
+    chosen = _select(made, centred_BD, max(1, round(step.target_l0 * batch)), step)
+    back = backward(made, chosen, step)
+    fired_F = set_gradients(made, chosen, back, centred_BD)
+    aux = lift = 0.0
+    if len(step.dead_N) and step.aux_coefficient > 0 and back.error > 0:
+        aux, lift = auxiliary(made, step, centred_BD, back.residual_BD, back.error)
+    finish_b_dec(made)
+    made.threshold_F.grad = None
+    if len(chosen.values_N):
+        made.threshold_F.data.lerp_(chosen.values_N.min().expand_as(made.threshold_F), THRESHOLD_RATE)
+    mse = back.error / (batch * width)
+    loss = mse + step.aux_coefficient * (aux + lift)
+    return StepOutput(loss, mse, len(chosen.values_N) / batch, fired_F, aux)
+
+
+def _select(made: JumpReLU, centred_BD: Tensor, keep: int, step: StepInput) -> Ragged:
+    """The ``keep`` largest positive entries; of equal ones at the edge, the first."""
+    floor_F = made.threshold_F.detach().clamp_min(0) * _CANDIDATES
+    found = select_above(made, centred_BD, floor_F, step)
+    if len(found.values_N) < keep:
+        found = select_above(made, centred_BD, torch.zeros_like(floor_F), step)
+    count = len(found.values_N)
+    if count <= keep:
+        return found
+    edge = _smallest_of_largest(found.values_N, keep)
+    which_N = found.values_N > edge
+    ties_N = (found.values_N == edge).nonzero()[:, 0]
+    which_N[ties_N[: keep - int(which_N.count_nonzero())]] = True
+    return found.keep(which_N)
+
+
+def _smallest_of_largest(values_N: Tensor, keep: int) -> Tensor:
+    place = len(values_N) - keep
+    if values_N.device.type == "cpu":
+        return torch.from_numpy(np.partition(values_N.numpy(), place)[place : place + 1])[0]
+    return values_N.kthvalue(place + 1).values

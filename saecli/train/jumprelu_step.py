@@ -1,0 +1,75 @@
+"""The JumpReLU training step: thresholds learned through straight-through estimates, sparse from end to end.
+
+With π = c W_enc + b_enc, c = x − b_dec (c = x for a transcoder), H the step function::
+
+    f    = π H(π − θ)                                       x̂ = f W_dec + b_dec
+    loss = |x̂ − y|² / (B D) + l0 · (L0 / target − 1)²       L0 = mean over the batch of Σ_f H(π − θ)
+
+θ moves nothing but at the jump, so its gradient is estimated from the pre-activations within a window of width ε around
+it, K(z) = 1[|z| < 1/2]::
+
+    ∂f/∂θ = −(θ / ε) K((π − θ) / ε),    ∂H(π − θ)/∂θ = −(1 / ε) K((π − θ) / ε),    ∂f/∂π = H(π − θ)
+
+Source: Rajamanoharan et al. 2024, https://arxiv.org/abs/2407.14435. The window is that of the paper's formulas, around
+θ on both sides; codes that evaluate it on f see its upper half alone. ε is ``bandwidth`` · √d_in: the paper's inputs
+have mean squared norm 1, ours d_in.
+
+A dead latent has no gradient in its encoder. ``aux_coefficient · mean ReLU(θ − π)`` over batch and dead latents lifts
+it (Conerly et al. 2025, https://transformer-circuits.pub/2025/january-update).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from saecli.core.dictionary import Dictionary
+from saecli.dictionaries.jumprelu import JumpReLU
+from saecli.train.ragged import backward, centred, finish_b_dec, select_above, set_gradients
+from saecli.train.step import StepInput, StepOutput
+
+
+def jumprelu_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
+    """Loss and gradients of a :class:`~saecli.dictionaries.jumprelu.JumpReLU` dictionary on one batch."""
+    made = cast(JumpReLU, dictionary)
+    batch, width = step.y_BD.shape
+    theta_F = made.threshold_F.detach()
+    window = step.bandwidth * made.config.d_in**0.5
+    centred_BD = centred(made, step)
+    near = select_above(made, centred_BD, theta_F - window / 2, step)  # what is active or within the window
+    theta_N = theta_F[near.indices_N]
+    above_N = near.values_N > theta_N
+    chosen = near._replace(values_N=near.values_N * above_N)
+    back = backward(made, chosen, step)
+    mse, l0 = back.error / (batch * width), int(above_N.count_nonzero()) / batch
+    excess = l0 / step.target_l0 - 1
+
+    within_N = (near.values_N - theta_N).abs() < window / 2
+    slope = 2 * step.l0_penalty * excess / (step.target_l0 * batch)
+    pull_N = (theta_N * back.inner_N * (2 / (batch * width)) + slope) * within_N
+    theta_grad_F = torch.zeros_like(theta_F).index_add_(0, near.indices_N, pull_N).div_(-window)
+    fired_F = set_gradients(made, chosen, back._replace(inner_N=back.inner_N * above_N), centred_BD)
+    lift = 0.0
+    if len(step.dead_N) and step.aux_coefficient > 0:
+        lift = _lift(made, step, centred_BD, theta_grad_F)
+    made.threshold_F.grad = theta_grad_F
+    finish_b_dec(made)
+    loss = mse + step.l0_penalty * excess**2 + step.aux_coefficient * lift
+    return StepOutput(loss, mse, l0, fired_F, lift)
+
+
+def _lift(made: JumpReLU, step: StepInput, centred_BD: Tensor, theta_grad_F: Tensor) -> float:
+    """Add the gradients of the dead latents' term; return mean ReLU(θ − π)."""
+    dead_N = step.dead_N
+    pre_BN = torch.addmm(made.b_enc_F.detach()[dead_N], centred_BD, made.W_enc_DF.detach()[:, dead_N])
+    short_BN = made.threshold_F.detach()[dead_N] - pre_BN
+    low_BN = (short_BN > 0).to(pre_BN.dtype)
+    push = step.aux_coefficient / low_BN.numel()
+    counts_N = low_BN.sum(0) * push
+    theta_grad_F.index_add_(0, dead_N, counts_N)
+    if made.b_enc_F.grad is not None and made.W_enc_DF.grad is not None:
+        made.b_enc_F.grad.index_add_(0, dead_N, counts_N, alpha=-1)
+        made.W_enc_DF.grad.index_add_(1, dead_N, centred_BD.T @ low_BN, alpha=-push)
+    return float(short_BN.relu_().mean())

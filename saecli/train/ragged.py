@@ -1,0 +1,153 @@
+"""Selections with any number of entries per row, and the gradients they give, sparse from end to end.
+
+Where the number of active features differs from row to row (BatchTopK, JumpReLU), the batch's selection is a list of N
+entries (row b_n, feature i_n, value v_n), row by row. With r = Σ v_n W_dec[i_n] + b_dec − y and g = 2 r / (B D)::
+
+    u_n = g · W_dec[i_n]                                     gradient at the value of an entry
+    dW_dec[f] = Σ_{n: i_n = f} v_n g,  dW_enc[:, f] = Σ_{n: i_n = f} u_n c,  db_enc[f] = Σ_{n: i_n = f} u_n
+    db_dec    = Σ g − W_enc db_enc                           the latter where c = x − b_dec
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+import torch
+from torch import Tensor
+from torch.nn.functional import embedding_bag
+
+from saecli.core.dictionary import Dictionary
+from saecli.train.step import StepInput
+
+_CHUNK_ROWS = 256
+
+
+class Ragged(NamedTuple):
+    """Entries of a batch, row by row.
+
+    Attributes:
+        starts_B: int32 [B + 1], where each row begins; the last is N.
+        indices_N: int32 features, ascending within a row.
+        values_N: Pre-activations.
+    """
+
+    starts_B: Tensor
+    indices_N: Tensor
+    values_N: Tensor
+
+    def keep(self, which_N: Tensor) -> Ragged:
+        """The entries of a mask."""
+        before_N = torch.cat([which_N.new_zeros(1, dtype=torch.int32), which_N.cumsum(0, dtype=torch.int32)])
+        return Ragged(before_N[self.starts_B.long()], self.indices_N[which_N], self.values_N[which_N])
+
+
+class Backward(NamedTuple):
+    """What a selection leaves unexplained.
+
+    Attributes:
+        residual_BD: x̂ − y.
+        error: Its squared norm.
+        inner_N: r · W_dec[i_n], that is u_n without the factor 2 / (B D).
+    """
+
+    residual_BD: Tensor
+    error: float
+    inner_N: Tensor
+
+
+def centred(dictionary: Dictionary, step: StepInput) -> Tensor:
+    """What the encoder sees: x − b_dec, for a transcoder x itself."""
+    if not dictionary.subtracts_b_dec:
+        return step.x_BD
+    out = step.workspace.take("centred", *step.x_BD.shape, like=step.x_BD)
+    return torch.sub(step.x_BD, dictionary.b_dec_D.detach(), out=out)
+
+
+def select_above(dictionary: Dictionary, centred_BD: Tensor, floor_F: Tensor, step: StepInput) -> Ragged:
+    """Entries whose pre-activation is above a floor; the dense ones exist for one chunk of rows at a time."""
+    W_enc_DF, b_enc_F = dictionary.W_enc_DF.detach(), dictionary.b_enc_F.detach()
+    latents = W_enc_DF.shape[1]
+    buffer = step.workspace.take("pre", _CHUNK_ROWS, latents, like=centred_BD)
+    counts, indices, values = [], [], []
+    for part_CD in centred_BD.split(_CHUNK_ROWS):
+        pre_CF = torch.addmm(b_enc_F, part_CD, W_enc_DF, out=buffer[: len(part_CD)])
+        above_CF = pre_CF > floor_F
+        if pre_CF.device.type == "cpu":
+            place_N = torch.from_numpy(np.flatnonzero(above_CF.numpy()))
+        else:
+            place_N = above_CF.view(-1).nonzero()[:, 0]
+        counts.append(above_CF.sum(1, dtype=torch.int32))
+        values.append(pre_CF.view(-1)[place_N])
+        indices.append((place_N % latents).int())
+    counts_B = torch.cat(counts)
+    starts_B = torch.cat([counts_B.new_zeros(1), counts_B.cumsum(0, dtype=torch.int32)])
+    return Ragged(starts_B, torch.cat(indices), torch.cat(values))
+
+
+def backward(dictionary: Dictionary, chosen: Ragged, step: StepInput) -> Backward:
+    """Decode a selection and go back through the decoder to its values."""
+    W_dec_FD = dictionary.W_dec_FD.detach()
+    values_N = chosen.values_N.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        decoded_BD = embedding_bag(
+            chosen.indices_N, W_dec_FD, chosen.starts_B[:-1], per_sample_weights=values_N, mode="sum"
+        )
+    residual_BD = decoded_BD.detach() + dictionary.b_dec_D.detach() - step.y_BD
+    error = float(torch.linalg.vector_norm(residual_BD)) ** 2
+    (inner_N,) = torch.autograd.grad(decoded_BD, values_N, residual_BD)
+    return Backward(residual_BD, error, inner_N)
+
+
+def set_gradients(dictionary: Dictionary, chosen: Ragged, back: Backward, centred_BD: Tensor) -> Tensor:
+    """Set the gradients of |r|² / (B D) in all four weights (b_dec without its encoder's part: :func:`finish_b_dec`).
+
+    Args:
+        chosen: The entries with their values in the reconstruction.
+        back: With ``inner_N`` already 0 where a value does not move with its pre-activation.
+
+    Returns:
+        bool [F], the features that have a positive value somewhere.
+    """
+    batch, width = back.residual_BD.shape
+    factor = 2 / (batch * width)
+    starts_F, rows_N, values_N, inner_N = by_feature(*chosen, back.inner_N, dictionary.n_latents)
+    fired_F = torch.segment_reduce(values_N, "max", offsets=starts_F, initial=0) > 0
+    values_N, inner_N, offsets_F = values_N * factor, inner_N * factor, starts_F[:-1]
+    dictionary.W_dec_FD.grad = embedding_bag(
+        rows_N, back.residual_BD, offsets_F, per_sample_weights=values_N, mode="sum"
+    )
+    dictionary.W_enc_DF.grad = embedding_bag(rows_N, centred_BD, offsets_F, per_sample_weights=inner_N, mode="sum").T
+    dictionary.b_enc_F.grad = torch.segment_reduce(inner_N, "sum", offsets=starts_F, initial=0)
+    dictionary.b_dec_D.grad = back.residual_BD.sum(0) * factor
+    return fired_F
+
+
+def finish_b_dec(dictionary: Dictionary) -> None:
+    """Subtract from b_dec's gradient what comes through the encoder, once b_enc's gradient is whole."""
+    if dictionary.subtracts_b_dec and dictionary.b_dec_D.grad is not None and dictionary.b_enc_F.grad is not None:
+        dictionary.b_dec_D.grad -= dictionary.W_enc_DF.detach() @ dictionary.b_enc_F.grad
+
+
+def by_feature(
+    starts_B: Tensor, indices_N: Tensor, values_N: Tensor, inner_N: Tensor, latents: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Entries ordered by feature: starts [F + 1], and for every entry its row, value and gradient."""
+    batch = len(starts_B) - 1
+    if indices_N.device.type == "cpu" and indices_N.dtype == torch.int32:
+        # A counting sort: scipy's CSR → CSC conversion carries the place of every entry along.
+        place_N = np.arange(len(indices_N), dtype=np.int32)
+        by_row = scipy.sparse.csr_array((place_N, indices_N.numpy(), starts_B.numpy()), shape=(batch, latents))
+        by_column = by_row.tocsc()
+        order_N = torch.from_numpy(by_column.data)
+        starts_F, rows_N = torch.from_numpy(by_column.indptr), torch.from_numpy(by_column.indices)
+    else:
+        order_N = indices_N.argsort(stable=True)
+        row_of_N = torch.arange(batch, device=indices_N.device).repeat_interleave(
+            starts_B.to(indices_N.device).diff().long()
+        )
+        rows_N = row_of_N[order_N].to(indices_N.dtype)
+        counts_F = indices_N.bincount(minlength=latents)
+        starts_F = torch.cat([counts_F.new_zeros(1), counts_F.cumsum(0)]).to(indices_N.dtype)
+    return starts_F, rows_N, values_N[order_N], inner_N[order_N]
