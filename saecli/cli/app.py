@@ -50,6 +50,7 @@ COMMANDS: dict[str, Lazy] = {
             "sae": Lazy("Sparse autoencoders at many sites of a model, in one pass.", "saecli.cli.train_sae"),
         },
     ),
+    "validate": Lazy("What a model keeps when dictionaries replace its sites, beside controls.", "saecli.cli.validate"),
     "download": Lazy("Fetch models, dictionaries and data sets, or list what there is.", "saecli.cli.download"),
     "convert": Lazy("Dictionaries into other formats, text into token shards.", "saecli.cli.convert"),
     "zoo": Lazy(

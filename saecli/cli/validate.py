@@ -1,0 +1,16 @@
+"""`saecli validate`."""
+
+from saecli.cli.door import Door
+
+DOOR = Door(
+    config="saecli.validate.config:ValidateConfig",
+    engine="saecli.validate.engine:run",
+    result="saecli.validate.result:ValidateResult",
+    summary="Measure what a model keeps when dictionaries replace its sites, beside controls.",
+    examples=[
+        ("saecli validate", "every dictionary of the embedded model"),
+        ("saecli validate --layers 6:9 --require 'ce_recovered>=0.95'", "exit code 4 if a site is worse"),
+        ("saecli validate suite-k16 suite-k32 --kind resid_pre", "side by side on the same tokens"),
+        ("saecli validate my-suite --model my-model --data my-shards", "text, from token shards"),
+    ],
+)

@@ -1,0 +1,88 @@
+"""Configuration of ``saecli validate``. Imports no torch: the command line is made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from saecli.core.cache import Cache
+from saecli.core.config import SharedConfig, SitesMixin, argument, option
+from saecli.core.errors import UsageError
+from saecli.validate.metrics import Bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidateConfig(SitesMixin, SharedConfig):
+    """Which suites to measure on which sequences, and what they must reach."""
+
+    command: ClassVar[str] = "validate"
+
+    suite: tuple[str, ...] = argument(
+        ("othello-mini",),
+        help="Suites of one model: names of the zoo or folders of dictionaries in any format.",
+        metavar="SUITE…",
+        complete="suites",
+    )
+    model: str | None = option(
+        None,
+        help="The model; the one that the first suite was made for if not given.",
+        complete="models",
+        input=True,
+        panel="Input",
+    )
+    data: str | None = option(
+        None,
+        help="What it reads: othello (random games), data:NAME or a folder of token shards; games for a game model.",
+        metavar="NAME|FOLDER",
+        complete="dirs",
+        panel="Input",
+    )
+    sequences: int = option(200, help="Held-out sequences to measure on.", minimum=2, panel="Input")
+    n_ctx: int = option(
+        0,
+        help="Positions per sequence; 0 for those that the dictionaries were trained on, or 128.",
+        minimum=0,
+        panel="Input",
+    )
+    firing: int = option(
+        1000,
+        help="More held-out sequences, only to see which features ever fire.",
+        minimum=0,
+        panel="Input",
+    )
+    require: tuple[str, ...] = option(
+        (),
+        help="Fail (exit code 4) unless this holds at every chosen site: 'ce_recovered>=0.95'. Repeatable.",
+        metavar="METRIC>=VALUE",
+        panel="Check",
+    )
+    device: str = option("auto", help="Where to compute.", choices=("auto", "cpu", "cuda"), panel="Machine")
+    dtype: str = option(
+        "auto",
+        help="Number type of the model.",
+        choices=("auto", "float32", "bfloat16", "float16", "float64"),
+        panel="Machine",
+    )
+
+    def validate(self) -> None:
+        """Refuse no suite, the same suite twice, and bounds that are none."""
+        if not self.suite:
+            raise UsageError("saecli validate needs a suite.", "Name one, such as othello-mini.")
+        if len(set(self.suite)) < len(self.suite):
+            raise UsageError("The same suite is named twice.", "Name each once.")
+        _ = self.bounds
+
+    def input_values(self) -> dict[str, tuple[str, ...]]:
+        """Suites, the model, and the shards by the list that has the sha256 of each."""
+        values = super().input_values()
+        if self.data and self.data != "othello":
+            name = self.data.removeprefix("data:")
+            folder = Path(self.data) if name == self.data else Cache.at().shards_of(name)
+            values["data"] = (str(folder / "shards.json" if (folder / "shards.json").is_file() else folder),)
+        return values
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """``--require``, read."""
+        return tuple(Bound.parse(text) for text in self.require)

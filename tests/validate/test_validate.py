@@ -1,0 +1,227 @@
+"""``saecli validate`` through the command line, on a tiny model with dictionaries whose answers are known."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from saecli.core.dictionary import DictionaryConfig
+from saecli.core.fingerprint import fingerprint_module
+from saecli.core.gpt import GPT, GPTConfig
+from saecli.core.site import Site
+from saecli.core.suite import Suite, SuiteInfo
+from saecli.dictionaries import make_dictionary
+from saecli.formats.hf_gpt2 import load_gpt, save_gpt
+from saecli.formats.suite import suite_files
+from saecli.validate.metrics import COMPOUND_METRICS, SITE_METRICS, Bound
+from tests.data.test_shards import write
+
+D = 8
+SITES = (Site(0, "resid_pre"), Site(0, "mlp_out"), Site(1, "resid_pre"), Site(2, "resid_pre"))
+FEW = ("--sequences", "20", "--firing", "10", "--device", "cpu", "--threads", "1")
+
+
+def save_suite(folder: Path, model: Path, k: int, *, vocabulary: str = "othello", arch: str = "topk") -> None:
+    """x = ReLU(x) - ReLU(-x) with the k largest kept: exact when k is the width, zero when the decoder is."""
+    made = []
+    for site in SITES:
+        options = {"n_heads": 1, "bottleneck_factor": 2} if arch == "temporal" else {"k": max(1, k)}
+        one = make_dictionary(DictionaryConfig(arch, D, 2 * D, site, site, D, options)).requires_grad_(False)
+        for parameter in one.parameters():
+            parameter.zero_()
+        if arch == "topk":
+            one.W_enc_DF.copy_(torch.cat([torch.eye(D), -torch.eye(D)], dim=1))
+            one.W_dec_FD.copy_(one.W_enc_DF.T * (k > 0))
+        made.append(one)
+    fingerprint = fingerprint_module(load_gpt(model))
+    suite = Suite.of(SuiteInfo(folder.name, "lm", fingerprint, context=12, vocabulary=vocabulary), made)
+    for name, data in suite_files(suite, torch.float32).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    gpt = GPT(GPTConfig(61, 59, 2, 2, D))
+    with torch.no_grad():
+        for parameter in gpt.parameters():
+            parameter.add_(torch.randn_like(parameter), alpha=0.3)
+    save_gpt(gpt, tmp_path / "lm", vocabulary="othello")
+    for name, k in (("whole", D), ("few", 2), ("zero", 0)):
+        save_suite(tmp_path / name, tmp_path / "lm", k)
+    return tmp_path
+
+
+def value(document: dict, suite: str, site: str, metric: str) -> float:
+    (row,) = [row for row in document["sites"] if (row["suite"], row["site"]) == (suite, site)]
+    return row["metrics"][metric]["value"]
+
+
+def test_known_answers_side_by_side_stored_drawn_and_found_again(folder, saecli):
+    call = ("validate", "whole", "few", "zero", "--model", "lm", *FEW, "--json")
+    done = saecli(*call)
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert (document["schema"], document["sequences"], document["n_ctx"]) == ("saecli.validate/1", 20, 59)
+    assert document["firing_tokens"] > document["tokens"] > 1000
+    for site in ("0", "0.mlp_out", "1", "2"):
+        for metric, expected in (("variance_explained", 1), ("ce_recovered", 1), ("ce_increase", 0), ("cosine", 1)):
+            assert value(document, "whole", site, metric) == pytest.approx(expected, abs=1e-3)
+        assert value(document, "zero", site, "ce") == pytest.approx(
+            value(document, "whole", site, "zero_ce_increase") + document["ce"]["value"], abs=1e-5
+        )
+        assert value(document, "zero", site, "ce_recovered_zero") == pytest.approx(0, abs=1e-6)
+        assert value(document, "few", site, "l0") <= 2
+    for row in document["sites"]:
+        assert list(row["metrics"]) == list(SITE_METRICS)
+        assert sum(row["density_counts"]) == round(row["latents"] * (1 - row["metrics"]["dead_share"]["value"]))
+        assert row["metrics"]["ce"]["low"] <= row["metrics"]["ce"]["value"] <= row["metrics"]["ce"]["high"]
+    assert [(row["suite"], row["group"]) for row in document["compound"][:2]] == [
+        ("whole", "resid_pre"),
+        ("whole", "all"),
+    ]
+    assert {(row["suite"], row["minus"]) for row in document["differences"]} == {("few", "whole"), ("zero", "whole")}
+    (paired,) = [row for row in document["differences"] if (row["suite"], row["site"]) == ("few", "1")]
+    difference = value(document, "few", "1", "ce") - value(document, "whole", "1", "ce")
+    assert paired["metrics"]["ce"]["value"] == pytest.approx(difference)
+    assert paired["metrics"]["ce"]["low"] <= difference <= paired["metrics"]["ce"]["high"]
+
+    run = Path(document["run_directory"])
+    rows = list(csv.DictReader((run / "sites.csv").open()))
+    assert len(rows) == 3 * (4 * len(SITE_METRICS) + 2 * len(COMPOUND_METRICS))
+    assert {row["n"] for row in rows if row["metric"] == "dead_share"} == {str(document["firing_tokens"])}
+    for name in ("fidelity", "density"):
+        assert (run / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert b"<svg" in (run / f"{name}.svg").read_bytes()[:500]
+    again = saecli(*call)
+    assert json.loads(again.out) == {**document, "reused": True}
+    other = saecli(*call, "--out", "elsewhere")
+    assert json.loads(other.out)["sites"] == document["sites"]
+    for name in document["files"]:
+        assert (folder / "elsewhere" / name).read_bytes() == (run / name).read_bytes(), name
+
+
+def test_the_table_is_aligned_and_says_what_sites_do_together(folder, saecli):
+    done = saecli("validate", "few", "whole", "--model", "lm", "--layers", "1:3", *FEW)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    table = lines[lines.index("few") + 1 : lines.index("few") + 4]
+    assert [line.split()[0] for line in table] == ["site", "1", "2"]
+    assert len({line.rindex(line.split()[-1]) for line in table}) == 1
+    assert lines[lines.index("few") + 4].startswith("all together (2 sites): CE increase ")
+    assert any(line.startswith("whole minus few: CE increase of all sites together ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("require", "code", "words"),
+    [
+        (("ce_recovered>=0.9", "dead_share <= 1"), 0, "ce_recovered>=0.9 holds"),
+        (("variance_explained>=1.01",), 4, "--require variance_explained>=1.01 fails at "),
+        (("l0<=3", "compound_ce_increase<=-1"), 4, "--require l0<=3 fails at "),
+    ],
+)
+def test_requirements_decide_the_exit_code_after_results_are_stored(folder, saecli, require, code, words):
+    flags = [part for one in require for part in ("--require", one)]
+    call = ("validate", "whole", "--model", "lm", *FEW, *flags, "--out", "run")
+    for _ in range(2):  # a stored failure fails again
+        done = saecli(*call)
+        assert done.code == code, done.err
+        assert words in (done.err if code else done.out)
+        assert done.err.count("Error:") == (1 if code else 0)
+    document = json.loads((folder / "run" / "result.json").read_text())
+    assert [one["text"] for one in document["required"]] == [one.replace(" ", "") for one in require]
+    assert all(one["holds"] for one in document["required"]) == (code == 0)
+
+
+def test_the_worst_site_is_named(folder, saecli):
+    done = saecli("validate", "few", "--model", "lm", *FEW, "--require", "variance_explained>=0.999", "--json")
+    document = json.loads(done.out)
+    worst = min(document["sites"], key=lambda row: row["metrics"]["variance_explained"]["value"])
+    assert done.code == 4
+    assert document["required"][0]["site"] == worst["site"]
+    assert f"fails at {worst['site']} of few, where it is {document['required'][0]['value']:.4f}" in done.err
+
+
+def test_text_from_shards_with_a_context_of_its_own(tmp_path, saecli):
+    save_gpt(GPT(GPTConfig(40, 16, 2, 2, D)), tmp_path / "lm", vocabulary="ascii")
+    save_suite(tmp_path / "whole", tmp_path / "lm", D, vocabulary="ascii")
+    text = {split: [[(7 * i * i + i) % 40 for i in range(900)]] for split in ("train", "val")}
+    write(tmp_path / "text", text, size=40)
+    done = saecli("validate", "whole", "--model", "lm", "--data", "text", *FEW, "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert (document["n_ctx"], document["tokens"], document["allowed"]) == (12, 240, None)
+    assert value(document, "whole", "1", "ce_recovered") == pytest.approx(1, abs=1e-3)
+    assert "allowed_kept" not in document["sites"][0]["metrics"]
+    required = saecli("validate", "whole", "--model", "lm", "--data", "text", *FEW, "--require", "allowed>=0")
+    assert required.code == 4
+    assert "fails at every site of whole, where it is undefined" in required.err
+    for flags, words in (
+        ((), "reads ascii, and no data are named"),
+        (("--data", "othello"), "is written in 'othello'"),
+        (("--data", "text", "--n-ctx", "17"), "reads at most 16 positions"),
+        (("--data", "nowhere"), "neither othello, nor data:NAME, nor a folder"),
+        (("--data", "text", "--sequences", "500"), "held-out sequences of 12 positions, and 500 were asked for"),
+    ):
+        done = saecli("validate", "whole", "--model", "lm", *FEW, *flags, "--out", "bad")
+        assert done.code in (2, 3), done.err
+        assert words in done.err
+        assert not (tmp_path / "bad").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("nowhere",), 2, "nowhere"),
+        (("few", "few", "--model", "lm"), 2, "named twice"),
+        (("few", "--model", "lm", "--layers", "7:9"), 2, "selects no residual site"),
+        (("few", "--model", "lm", "--require", "ce_recoverd>=1"), 2, "Did you mean 'ce_recovered'?"),
+        (("few", "--model", "lm", "--require", "l0>3"), 2, "is no bound"),
+        (("few", "--model", "othello-mini"), 3, "few"),
+        (("graph.json",), 3, "graph.json holds a circuit graph, and saecli validate measures suites"),
+        (("traced",), 3, "traced holds a circuit graph"),
+        (("wired",), 3, "wired holds connections"),
+        (("temporal", "--model", "lm"), 2, "temporal dictionary at 0.resid_pre"),
+    ],
+)
+def test_bad_input_is_one_sentence(folder, saecli, arguments, code, words):
+    from safetensors.torch import save_file
+
+    (folder / "traced").mkdir()
+    for path in (folder / "graph.json", folder / "traced" / "graph.json"):
+        path.write_text('{"schema": "saecli.graph/1"}')
+    (folder / "wired").mkdir()
+    save_file({"x": torch.zeros(1)}, folder / "wired" / "connections.safetensors", {"schema": "saecli.connections/1"})
+    if "temporal" in arguments:
+        save_suite(folder / "temporal", folder / "lm", 1, arch="temporal")
+    done = saecli("validate", *arguments, *FEW, "--out", "bad")
+    assert done.code == code, done.err
+    assert words in done.err
+    assert done.err.count("Error:") == 1
+    assert not (folder / "bad").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "holds"),
+    [
+        ("l0<=32", 32.0, True),
+        ("l0 <= 3.2e1", 32.1, False),
+        ("ce_increase>=-.5", -0.4, True),
+        ("kl>=0", float("nan"), False),
+    ],
+)
+def test_bounds(text, value, holds):
+    assert Bound.parse(text).holds(value) is holds
+
+
+def test_plan_and_schema(folder, saecli):
+    done = saecli("validate", "few", "--model", "lm", "--kind", "resid_pre", "--plan")
+    assert done.code == 0
+    assert "few: 0 1 2" in done.out
+    schema = json.loads(saecli("schema", "validate").out)
+    assert schema["title"] == "saecli.validate/1"
