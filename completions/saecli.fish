@@ -118,10 +118,12 @@ complete -c saecli -n '__saecli_at "train lm"' -l json -d 'Print one JSON docume
 complete -c saecli -n '__saecli_at "train lm"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk jumprelu gated abstopk matching_pursuit temporal identity groupmax cross_layer'
-complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk). Repeatable: each value trains a suite.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
+complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk batchtopk jumprelu'
+complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l target-l0 -d 'Active features per token that are aimed at (jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l processing -d 'Weights of the model as they are, or folded as TransformerLens does.' -x -a 'raw folded'
 complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.' -x -a '(__fish_complete_directories)'
 complete -c saecli -n '__saecli_at "train sae"' -l context -d 'Positions per sequence; 0 for the data\'s own, at most the model\'s.' -x
@@ -138,6 +140,8 @@ complete -c saecli -n '__saecli_at "train sae"' -l grad-clip -d 'Largest gradien
 complete -c saecli -n '__saecli_at "train sae"' -l dead-after -d 'Vectors without firing after which a latent is dead.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l aux-k -d 'Dead latents that reconstruct the residual error; half the width if not given.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l aux-coefficient -d 'Weight of the auxiliary loss for dead latents.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l l0-penalty -d 'Weight of (L0 / target - 1) squared (jumprelu).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l bandwidth -d 'Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
 complete -c saecli -n '__saecli_at "train sae"' -l save-dtype -d 'Number type of the files.' -x -a 'float32 float16 bfloat16'
 complete -c saecli -n '__saecli_at "train sae"' -l log-every -d 'Steps per line of metrics.' -x
@@ -145,7 +149,6 @@ complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequenc
 complete -c saecli -n '__saecli_at "train sae"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train sae"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
 complete -c saecli -n '__saecli_at "train sae"' -l seed -d 'Seed of everything random.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'

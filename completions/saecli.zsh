@@ -139,10 +139,12 @@ _saecli_train_lm() {
 
 _saecli_train_sae() {
     _arguments \
-        '--arch=[Architecture.]:value:(standard topk jumprelu gated abstopk matching_pursuit temporal identity groupmax cross_layer)' \
-        '*--k=[Active features per token (topk). Repeatable: each value trains a suite.]:value: ' \
+        '*--kind=[Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
+        '--arch=[Architecture.]:value:(standard topk batchtopk jumprelu)' \
+        '*--k=[Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.]:value: ' \
         '--latents=[Features per dictionary.]:value: ' \
         '--l1=[Weight of the L1 penalty (standard).]:value: ' \
+        '--target-l0=[Active features per token that are aimed at (jumprelu).]:value: ' \
         '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
         '--data=[What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.]:value:_files -/' \
         '--context=[Positions per sequence; 0 for the data'\''s own, at most the model'\''s.]:value: ' \
@@ -159,6 +161,8 @@ _saecli_train_sae() {
         '--dead-after=[Vectors without firing after which a latent is dead.]:value: ' \
         '--aux-k=[Dead latents that reconstruct the residual error; half the width if not given.]:value: ' \
         '--aux-coefficient=[Weight of the auxiliary loss for dead latents.]:value: ' \
+        '--l0-penalty=[Weight of (L0 / target - 1) squared (jumprelu).]:value: ' \
+        '--bandwidth=[Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).]:value: ' \
         '--device=[Where to train.]:value:(cpu cuda mps)' \
         '--save-dtype=[Number type of the files.]:value:(float32 float16 bfloat16)' \
         '--log-every=[Steps per line of metrics.]:value: ' \
@@ -166,7 +170,6 @@ _saecli_train_sae() {
         '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
-        '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
         '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
