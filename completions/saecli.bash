@@ -54,7 +54,7 @@ _saecli_flags() {
         'trace') words='--suite --probe --game --target --metric --method --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
         'train lm') words='--data --n-ctx --batch-size --targets --n-layer --n-head --d-model --steps --optimizer --lr --muon-lr --warmup --weight-decay --grad-clip --device --precision --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'train sae') words='--kind --arch --k --latents --l1 --target-l0 --processing --data --context --drop-bos --no-drop-bos --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --l0-penalty --bandwidth --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train sae') words='--kind --arch --k --latents --l1 --target-l0 --sparsity-p --processing --data --context --drop-bos --no-drop-bos --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --l0-penalty --bandwidth --anneal-start --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'validate') words='--model --data --sequences --n-ctx --firing --require --device --dtype --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
@@ -127,11 +127,12 @@ _saecli_values() {
         'train lm|--config') words='' paths='files' ;;
         'train lm|--template') words='othello-mini' paths='' ;;
         'train sae|--kind') words='resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
-        'train sae|--arch') words='standard topk batchtopk jumprelu' paths='' ;;
+        'train sae|--arch') words='standard topk batchtopk gated jumprelu' paths='' ;;
         'train sae|--k') words='' paths='' ;;
         'train sae|--latents') words='' paths='' ;;
         'train sae|--l1') words='' paths='' ;;
         'train sae|--target-l0') words='' paths='' ;;
+        'train sae|--sparsity-p') words='' paths='' ;;
         'train sae|--processing') words='raw folded' paths='' ;;
         'train sae|--data') words='' paths='dirs' ;;
         'train sae|--context') words='' paths='' ;;
@@ -148,6 +149,7 @@ _saecli_values() {
         'train sae|--aux-coefficient') words='' paths='' ;;
         'train sae|--l0-penalty') words='' paths='' ;;
         'train sae|--bandwidth') words='' paths='' ;;
+        'train sae|--anneal-start') words='' paths='' ;;
         'train sae|--device') words='cpu cuda mps' paths='' ;;
         'train sae|--save-dtype') words='float32 float16 bfloat16' paths='' ;;
         'train sae|--log-every') words='' paths='' ;;

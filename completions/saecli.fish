@@ -119,11 +119,12 @@ complete -c saecli -n '__saecli_at "train lm"' -l quiet -d 'Print nothing but th
 complete -c saecli -n '__saecli_at "train lm"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
-complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk batchtopk jumprelu'
+complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk batchtopk gated jumprelu'
 complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard, gated).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l target-l0 -d 'Active features per token that are aimed at (jumprelu).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l sparsity-p -d 'Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l processing -d 'Weights of the model as they are, or folded as TransformerLens does.' -x -a 'raw folded'
 complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.' -x -a '(__fish_complete_directories)'
 complete -c saecli -n '__saecli_at "train sae"' -l context -d 'Positions per sequence; 0 for the data\'s own, at most the model\'s.' -x
@@ -142,6 +143,7 @@ complete -c saecli -n '__saecli_at "train sae"' -l aux-k -d 'Dead latents that r
 complete -c saecli -n '__saecli_at "train sae"' -l aux-coefficient -d 'Weight of the auxiliary loss for dead latents.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l l0-penalty -d 'Weight of (L0 / target - 1) squared (jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l bandwidth -d 'Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l anneal-start -d 'Share of the tokens after which the exponent of an annealed penalty falls.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
 complete -c saecli -n '__saecli_at "train sae"' -l save-dtype -d 'Number type of the files.' -x -a 'float32 float16 bfloat16'
 complete -c saecli -n '__saecli_at "train sae"' -l log-every -d 'Steps per line of metrics.' -x

@@ -140,11 +140,12 @@ _saecli_train_lm() {
 _saecli_train_sae() {
     _arguments \
         '*--kind=[Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
-        '--arch=[Architecture.]:value:(standard topk batchtopk jumprelu)' \
+        '--arch=[Architecture.]:value:(standard topk batchtopk gated jumprelu)' \
         '*--k=[Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.]:value: ' \
         '--latents=[Features per dictionary.]:value: ' \
-        '--l1=[Weight of the L1 penalty (standard).]:value: ' \
+        '--l1=[Weight of the L1 penalty (standard, gated).]:value: ' \
         '--target-l0=[Active features per token that are aimed at (jumprelu).]:value: ' \
+        '--sparsity-p=[Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.]:value: ' \
         '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
         '--data=[What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.]:value:_files -/' \
         '--context=[Positions per sequence; 0 for the data'\''s own, at most the model'\''s.]:value: ' \
@@ -163,6 +164,7 @@ _saecli_train_sae() {
         '--aux-coefficient=[Weight of the auxiliary loss for dead latents.]:value: ' \
         '--l0-penalty=[Weight of (L0 / target - 1) squared (jumprelu).]:value: ' \
         '--bandwidth=[Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).]:value: ' \
+        '--anneal-start=[Share of the tokens after which the exponent of an annealed penalty falls.]:value: ' \
         '--device=[Where to train.]:value:(cpu cuda mps)' \
         '--save-dtype=[Number type of the files.]:value:(float32 float16 bfloat16)' \
         '--log-every=[Steps per line of metrics.]:value: ' \

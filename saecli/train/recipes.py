@@ -31,6 +31,7 @@ RECIPES: Final[dict[str, Recipe]] = {
     "standard": Recipe("saecli.train.dense_step:standard_step", "standard", unit_decoder=False),
     "topk": Recipe("saecli.train.sparse_step:topk_step", "topk", unit_decoder=True, takes_k=True),
     "batchtopk": Recipe("saecli.train.batchtopk_step:batchtopk_step", "jumprelu", unit_decoder=True, takes_k=True),
+    "gated": Recipe("saecli.train.gated_step:gated_step", "gated", unit_decoder=True),
     "jumprelu": Recipe("saecli.train.jumprelu_step:jumprelu_step", "jumprelu", unit_decoder=True),
 }
 

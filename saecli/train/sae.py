@@ -118,6 +118,8 @@ def _plan(
     if table.arch == "jumprelu" and not 0 < table.target_l0 <= table.latents:
         problem = "is more than" if table.target_l0 else "leaves nothing of"
         raise UsageError(f"--target-l0 {table.target_l0:g} {problem} the {table.latents} latents.")
+    if table.sparsity_p < 1 and table.arch != "standard":
+        raise UsageError(f"--sparsity-p {table.sparsity_p:g} is for --arch standard; {table.arch} is not annealed.")
     options = {"k": k} if recipe.arch == "topk" else {}
     lr = table.lr if table.lr is not None else config.lr
     return TrainerConfig(
@@ -134,6 +136,8 @@ def _plan(
         target_l0=k or table.target_l0,
         l0_penalty=config.l0_penalty,
         bandwidth=config.bandwidth,
+        sparsity_p=table.sparsity_p,
+        anneal_start=config.anneal_start,
     )
 
 
@@ -302,7 +306,7 @@ class _Training:
             vectors = block.vectors_ND[shape.reads]
             x = torch.index_select(vectors, 0, rows, out=space.take("x", len(rows), shape.d_in, like=vectors))
             y = x if shape.writes == shape.reads else block.vectors_ND[shape.writes][rows]
-            outs[number] = trainer.step(x, y, factor, space)
+            outs[number] = trainer.step(x, y, factor, space, self.tokens / config.tokens)
 
         workers.run([fill, *(partial(step, number) for number in self._order)])
         self.step += 1

@@ -22,8 +22,11 @@ class SaeTable(CommandConfig):
         (32,), help="Active features per token (topk; on average: batchtopk); several values train several suites."
     )
     latents: int = option(1024, help="Features per dictionary.", minimum=1)
-    l1: float = option(1.0, help="Weight of the L1 penalty (standard).", minimum=0.0)
+    l1: float = option(1.0, help="Weight of the L1 penalty (standard, gated).", minimum=0.0)
     target_l0: float = option(32.0, help="Active features per token that are aimed at (jumprelu).", minimum=0.0)
+    sparsity_p: float = option(
+        1.0, help="Last exponent of an annealed penalty (standard); 1 for none.", minimum=0.05, maximum=1.0
+    )
     lr: float | None = option(None, help="Highest learning rate, if not the command's.", minimum=0.0)
 
 
@@ -55,9 +58,16 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         panel="Dictionaries",
     )
     latents: int = option(1024, help="Features per dictionary.", minimum=1, panel="Dictionaries")
-    l1: float = option(1.0, help="Weight of the L1 penalty (standard).", minimum=0.0, panel="Dictionaries")
+    l1: float = option(1.0, help="Weight of the L1 penalty (standard, gated).", minimum=0.0, panel="Dictionaries")
     target_l0: float = option(
         32.0, help="Active features per token that are aimed at (jumprelu).", minimum=0.0, panel="Dictionaries"
+    )
+    sparsity_p: float = option(
+        1.0,
+        help="Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.",
+        minimum=0.05,
+        maximum=1.0,
+        panel="Dictionaries",
     )
 
     processing: str = option(
@@ -126,6 +136,13 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         minimum=0.0,
         panel="Training",
     )
+    anneal_start: float = option(
+        0.3,
+        help="Share of the tokens after which the exponent of an annealed penalty falls.",
+        minimum=0.0,
+        maximum=1.0,
+        panel="Training",
+    )
     device: str = option("cpu", help="Where to train.", choices=("cpu", "cuda", "mps"), panel="Training")
     save_dtype: str = option(
         "float32", help="Number type of the files.", choices=("float32", "float16", "bfloat16"), panel="Training"
@@ -156,5 +173,5 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         if self.sae:
             return self.sae
         kinds = self.kind or ("resid_pre",)
-        names = ("layers", "arch", "k", "latents", "l1", "target_l0")
+        names = ("layers", "arch", "k", "latents", "l1", "target_l0", "sparsity_p")
         return (SaeTable(kind=kinds, **{name: getattr(self, name) for name in names}),)

@@ -46,10 +46,12 @@ class StepInput:
         dead_N: int64 indices of the dead latents, perhaps none.
         aux_k: Latents among the dead that reconstruct the residual error.
         aux_coefficient: Weight of the auxiliary loss.
-        l1: Weight of the L1 penalty (standard).
+        l1: Weight of the L1 penalty (standard, gated).
         target_l0: Mean number of active features wanted (jumprelu); ``k`` of the others that select.
         l0_penalty: Weight of the distance to it (jumprelu).
         bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
+        p: Exponent of the penalty (standard).
+        next_p: An exponent for which the penalty is wanted too (standard).
         workspace: Reusable buffers.
     """
 
@@ -62,6 +64,8 @@ class StepInput:
     target_l0: float = 32.0
     l0_penalty: float = 1.0
     bandwidth: float = 1e-3
+    p: float = 1.0
+    next_p: float | None = None
     workspace: Workspace = field(default_factory=Workspace)
 
 
@@ -75,6 +79,7 @@ class StepOutput:
         l0: Mean number of active features.
         fired_F: bool [F], active for at least one vector of the batch.
         aux: The auxiliary term before its coefficient: the share of the residual error that the dead leave, or 0.
+        penalties: The penalty before its weight, with ``p`` and with ``next_p``, if the latter was given.
     """
 
     loss: float
@@ -82,6 +87,7 @@ class StepOutput:
     l0: float
     fired_F: Tensor
     aux: float = 0.0
+    penalties: tuple[float, float] | None = None
 
 
 StepFunction = Callable[[Dictionary, StepInput], StepOutput]

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.dictionaries import make_dictionary
+from saecli.dictionaries.gated import Gated
 from saecli.dictionaries.jumprelu import JumpReLU
+from saecli.train.anneal import PAnneal
 from saecli.train.recipes import RECIPES, step_function
 from saecli.train.step import StepInput, StepOutput, Workspace
 
@@ -33,7 +35,7 @@ class TrainerConfig:
         variant: Name of the suite it belongs to; empty when there is one suite.
         dictionary: What it is.
         lr: Highest learning rate.
-        l1: Weight of the L1 penalty (standard).
+        l1: Weight of the L1 penalty (standard, gated).
         aux_k: Dead latents in the auxiliary loss.
         aux_coefficient: Weight of the auxiliary loss.
         dead_after: Vectors without firing after which a latent counts as dead.
@@ -43,6 +45,8 @@ class TrainerConfig:
         target_l0: Mean number of active features (jumprelu), or the k of a batch (batchtopk).
         l0_penalty: Weight of the distance to it (jumprelu).
         bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
+        sparsity_p: Last exponent of an annealed penalty (standard); 1 for none.
+        anneal_start: Share of the run after which the exponent falls.
     """
 
     variant: str
@@ -58,6 +62,8 @@ class TrainerConfig:
     target_l0: float = 32.0
     l0_penalty: float = 1.0
     bandwidth: float = 1e-3
+    sparsity_p: float = 1.0
+    anneal_start: float = 0.3
 
     @property
     def name(self) -> str:
@@ -84,6 +90,7 @@ class DictionaryTrainer:
         recipe = config.recipe or shape.arch
         self._unit_decoder = RECIPES[recipe].unit_decoder
         self._step = step_function(recipe)
+        self.anneal = PAnneal(config.anneal_start, config.sparsity_p) if config.sparsity_p < 1 else None
         # The transposed bags of the sparse step give [F, D] gradients, so W_enc is laid out as [F, D] in memory.
         generator = torch.Generator().manual_seed(_seed(config))
         W_dec_FD = torch.randn(shape.n_latents, shape.d_out, generator=generator)
@@ -106,6 +113,8 @@ class DictionaryTrainer:
         self.dictionary.b_dec_D.copy_(y_ND.mean(0) * self.scale_out)
         if not self.dictionary.subtracts_b_dec:
             self.dictionary.b_enc_F.copy_(-(x_ND.mean(0) * self.scale_in) @ self.dictionary.W_enc_DF)
+            if isinstance(self.dictionary, Gated):
+                self.dictionary.b_mag_F.copy_(self.dictionary.b_enc_F)
         if isinstance(self.dictionary, JumpReLU):
             sample_SD = x_ND[:: max(1, len(x_ND) // _THRESHOLD_ROWS)][:_THRESHOLD_ROWS] * self.scale_in
             pre_N = self.dictionary.preactivations(sample_SD).view(-1)
@@ -113,13 +122,14 @@ class DictionaryTrainer:
             self.dictionary.threshold_F.fill_(pre_N.kthvalue(len(pre_N) - active + 1).values.clamp_min(0))
 
     @torch.no_grad()
-    def step(self, x_BD: Tensor, y_BD: Tensor, lr_factor: float, space: Workspace) -> StepOutput:
+    def step(self, x_BD: Tensor, y_BD: Tensor, lr_factor: float, space: Workspace, done: float = 0.0) -> StepOutput:
         """One step on a batch in the units of the model.
 
         Args:
             x_BD, y_BD: What the dictionary reads and should write; one tensor for an autoencoder. Scaled in place.
             lr_factor: 0..1, what the schedule makes of the learning rate.
             space: Buffers of the calling thread.
+            done: 0..1, share of the run before this step.
         """
         config = self.config
         same = y_BD is x_BD
@@ -127,21 +137,29 @@ class DictionaryTrainer:
         if not same:
             y_BD *= self.scale_out
         dead_N = (self.since_fired_F >= config.dead_after).nonzero()[:, 0]
+        p, next_p, alpha = 1.0, None, 1.0
+        if self.anneal is not None:
+            self.anneal.advance(done)
+            p, next_p, alpha = self.anneal.p, self.anneal.next_p, self.anneal.alpha
         out = self._step(
             self.dictionary,
             StepInput(
                 x_BD,
                 y_BD,
                 dead_N,
-                config.aux_k,
-                config.aux_coefficient,
-                config.l1,
-                config.target_l0,
-                config.l0_penalty,
-                config.bandwidth,
-                space,
+                aux_k=config.aux_k,
+                aux_coefficient=config.aux_coefficient,
+                l1=config.l1 * alpha,
+                target_l0=config.target_l0,
+                l0_penalty=config.l0_penalty,
+                bandwidth=config.bandwidth,
+                p=p,
+                next_p=next_p,
+                workspace=space,
             ),
         )
+        if self.anneal is not None and out.penalties is not None:
+            self.anneal.record(*out.penalties)
         self.since_fired_F += len(x_BD)
         self.since_fired_F[out.fired_F] = 0
         if math.isfinite(out.loss):
@@ -179,7 +197,7 @@ class DictionaryTrainer:
         state = {
             name: value.detach().cpu().contiguous().clone() for name, value in self.dictionary.state_dict().items()
         }
-        for name in ("b_enc_F", "threshold_F"):
+        for name in ("b_enc_F", "b_mag_F", "threshold_F"):
             if name in state:
                 state[name] /= self.scale_in
         state["b_dec_D"] /= self.scale_out
@@ -195,6 +213,7 @@ class DictionaryTrainer:
             "adam": self._adam.state_dict(),
             "since_fired": self.since_fired_F,
             "scale": [self.scale_in, self.scale_out],
+            "anneal": self.anneal.state() if self.anneal is not None else None,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -203,6 +222,8 @@ class DictionaryTrainer:
         self._adam.load_state_dict(state["adam"])
         self.since_fired_F.copy_(state["since_fired"])
         self.scale_in, self.scale_out = state["scale"]
+        if self.anneal is not None:
+            self.anneal.load(state["anneal"])
 
 
 def _scale(x_ND: Tensor) -> float:
