@@ -54,7 +54,7 @@ _saecli_flags() {
         'trace') words='--suite --probe --game --target --metric --method --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
         'train lm') words='--data --n-ctx --batch-size --targets --n-layer --n-head --d-model --steps --optimizer --lr --muon-lr --warmup --weight-decay --grad-clip --device --precision --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'train sae') words='--kind --arch --k --latents --l1 --target-l0 --sparsity-p --processing --data --context --drop-bos --no-drop-bos --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --l0-penalty --bandwidth --anneal-start --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train sae') words='--kind --arch --k --latents --l1 --target-l0 --sparsity-p --processing --data --context --drop-bos --no-drop-bos --activations --site --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --l0-penalty --bandwidth --anneal-start --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'validate') words='--model --data --sequences --n-ctx --firing --require --device --dtype --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
@@ -136,6 +136,8 @@ _saecli_values() {
         'train sae|--processing') words='raw folded' paths='' ;;
         'train sae|--data') words='' paths='dirs' ;;
         'train sae|--context') words='' paths='' ;;
+        'train sae|--activations') words='' paths='files' ;;
+        'train sae|--site') words='' paths='' ;;
         'train sae|--tokens') words='' paths='' ;;
         'train sae|--batch') words='' paths='' ;;
         'train sae|--buffer') words='' paths='' ;;

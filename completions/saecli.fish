@@ -130,6 +130,8 @@ complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads
 complete -c saecli -n '__saecli_at "train sae"' -l context -d 'Positions per sequence; 0 for the data\'s own, at most the model\'s.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l drop-bos -d 'Leave out the vectors of BOS, for models whose sequences begin with it.'
 complete -c saecli -n '__saecli_at "train sae"' -l no-drop-bos -d 'Leave out the vectors of BOS, for models whose sequences begin with it.'
+complete -c saecli -n '__saecli_at "train sae"' -l activations -d 'Vectors of one\'s own instead of a model\'s: .npy arrays [rows, width] or safetensors. Repeatable.' -r -F
+complete -c saecli -n '__saecli_at "train sae"' -l site -d 'Site that the vectors of --activations are from; 0.resid_pre if not given.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l tokens -d 'Vectors per dictionary in all.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l batch -d 'Vectors per step, nearly.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l buffer -d 'Vectors per site that are mixed with each other.' -x

@@ -151,6 +151,8 @@ _saecli_train_sae() {
         '--context=[Positions per sequence; 0 for the data'\''s own, at most the model'\''s.]:value: ' \
         '--drop-bos[Leave out the vectors of BOS, for models whose sequences begin with it.]' \
         '--no-drop-bos[Leave out the vectors of BOS, for models whose sequences begin with it.]' \
+        '*--activations=[Vectors of one'\''s own instead of a model'\''s: .npy arrays \[rows, width\] or safetensors. Repeatable.]:value:_files' \
+        '--site=[Site that the vectors of --activations are from; 0.resid_pre if not given.]:value: ' \
         '--tokens=[Vectors per dictionary in all.]:value: ' \
         '--batch=[Vectors per step, nearly.]:value: ' \
         '--buffer=[Vectors per site that are mixed with each other.]:value: ' \

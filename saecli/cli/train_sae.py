@@ -12,6 +12,7 @@ DOOR = Door(
         ("saecli train sae --layers 6:9 --k 16 --k 32", "three sites, two suites"),
         ("saecli train sae ./my-model --data ./shards --kind mlp_out", "your own model, on your own text"),
         ("saecli train sae --kind 'mlp_in>mlp_out' --latents 2048", "transcoders"),
+        ("saecli train sae --activations vectors.npy --site 6.resid_pre", "vectors of your own, no model"),
         ("saecli train sae --template othello-mini", "the recipe of the embedded dictionaries"),
     ],
 )

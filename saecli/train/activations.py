@@ -9,6 +9,7 @@ Memory: twice ``buffer`` vectors per site in fp32.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -39,14 +40,14 @@ class Block:
 
 
 class Filling:
-    """A block in the making: one forward pass per call of :meth:`advance`, so that it can go on beside training.
+    """A block in the making: one batch of the data per call of :meth:`advance`, so that it can go on beside training.
 
     Args:
         stream: Where it belongs.
         number: Which block.
     """
 
-    def __init__(self, stream: ActivationStream, number: int) -> None:
+    def __init__(self, stream: Stream, number: int) -> None:
         self._stream = stream
         self._number = number
         self._steps = iter(range(number * stream.batches, (number + 1) * stream.batches))
@@ -61,18 +62,12 @@ class Filling:
     @torch.no_grad()
     def advance(self) -> None:
         """Read one more batch of the data."""
-        stream = self._stream
-        batch = stream.source.batch(next(self._steps))
-        here_BS = batch.next_BS >= 0
-        if stream.left_out is not None:
-            here_BS &= batch.tokens_BS != stream.left_out
-        here_N = here_BS.reshape(-1).nonzero()[:, 0].to(stream.device)
-        run = stream.model.run(batch.tokens_BS.to(stream.device), read=stream.sites, stop_after=stream.sites[-1])
-        rows = slice(self._filled, self._filled + len(here_N))
-        for site in stream.sites:
-            room_ND = stream.room(self._number, site, run.sites[site].shape[-1], here_BS.numel())
-            room_ND[rows] = run.sites[site].flatten(0, 1)[here_N]
-        self._filled += len(here_N)
+        count = 0
+        for site, vectors_ND in self._stream.rows(next(self._steps)).items():
+            count = len(vectors_ND)
+            room_ND = self._stream.room(self._number, site, vectors_ND.shape[-1])
+            room_ND[self._filled : self._filled + count] = vectors_ND
+        self._filled += count
         self._left -= 1
 
     def block(self) -> Block:
@@ -92,8 +87,41 @@ class Filling:
         return Block(vectors, order_N)
 
 
-class ActivationStream:
-    """Blocks of activations by number.
+class Stream(ABC):
+    """Blocks of vectors by number.
+
+    Args:
+        sites: Where they are from.
+        buffer: Vectors per block, nearly.
+        per_batch: Vectors per batch of the data, at most.
+        seed: Of the mixing.
+        device: Where they are kept.
+    """
+
+    def __init__(self, sites: Collection[Site], buffer: int, per_batch: int, seed: int, device: torch.device) -> None:
+        self.sites = sorted(set(sites))
+        self.per_batch, self.seed, self.device = per_batch, seed, device
+        self.batches = max(1, round(buffer / per_batch))
+        self._rooms: dict[tuple[int, Site], Tensor] = {}
+
+    @abstractmethod
+    def rows(self, step: int) -> Mapping[Site, Tensor]:
+        """[n, width] per site: the vectors of a batch of the data, by number from 0; n is at most ``per_batch``."""
+
+    def filling(self, number: int) -> Filling:
+        """Start block ``number``, from 0. It takes the room of block ``number - 2``."""
+        return Filling(self, number)
+
+    def room(self, number: int, site: Site, width: int = 0) -> Tensor:
+        """The buffer of a block's vectors at a site; two blocks have room at once."""
+        key = number % 2, site
+        if key not in self._rooms:
+            self._rooms[key] = torch.empty(self.batches * self.per_batch, width, device=self.device)
+        return self._rooms[key]
+
+
+class ActivationStream(Stream):
+    """Blocks of a model's activations by number.
 
     Args:
         model: The model; run without gradients, stopped after the deepest site.
@@ -113,22 +141,16 @@ class ActivationStream:
         seed: int,
         left_out: int | None = None,
     ) -> None:
-        self.model = model
-        self.source = source
-        self.sites = sorted(set(sites))
-        self.seed = seed
-        self.left_out = left_out
-        self.device = next(model.module.parameters()).device
-        self.batches = max(1, round(buffer / source.batch(0).tokens_BS.numel()))
-        self._rooms: dict[tuple[int, Site], Tensor] = {}
+        device = next(model.module.parameters()).device
+        super().__init__(sites, buffer, source.batch(0).tokens_BS.numel(), seed, device)
+        self.model, self.source, self.left_out = model, source, left_out
 
-    def filling(self, number: int) -> Filling:
-        """Start block ``number``, from 0. It takes the room of block ``number - 2``."""
-        return Filling(self, number)
-
-    def room(self, number: int, site: Site, width: int = 0, per_batch: int = 0) -> Tensor:
-        """The buffer of a block's vectors at a site; two blocks have room at once."""
-        key = number % 2, site
-        if key not in self._rooms:
-            self._rooms[key] = torch.empty(self.batches * per_batch, width, device=self.device)
-        return self._rooms[key]
+    def rows(self, step: int) -> Mapping[Site, Tensor]:
+        """The activations of one forward pass at the positions that are wanted."""
+        batch = self.source.batch(step)
+        here_BS = batch.next_BS >= 0
+        if self.left_out is not None:
+            here_BS &= batch.tokens_BS != self.left_out
+        here_N = here_BS.reshape(-1).nonzero()[:, 0].to(self.device)
+        run = self.model.run(batch.tokens_BS.to(self.device), read=self.sites, stop_after=self.sites[-1])
+        return {site: run.sites[site].flatten(0, 1)[here_N] for site in self.sites}

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,13 @@ from saecli.core.progress import Progress, silent
 from saecli.core.site import Site
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.data.source import TokenSource
-from saecli.train.activations import ActivationStream, Block, Filling
+from saecli.train.activations import ActivationStream, Block, Filling, Stream
 from saecli.train.recipes import RECIPES
-from saecli.train.sae_config import SaeTable, TrainSaeConfig
+from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
 from saecli.train.sae_data import data_fingerprint, left_out, open_data
 from saecli.train.step import StepOutput, Workspace
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
+from saecli.train.vectors import VectorFiles, VectorStream
 
 CHECKPOINT = "sae-checkpoint.pt"
 METRICS = "metrics.jsonl"
@@ -174,8 +175,56 @@ def train_sae(
         Failure: A loss is no longer finite; the last checkpoint is kept.
         UsageError: See :func:`plan_dictionaries`.
     """
-    source = source or open_data(config, model.info)
-    training = _Training(config, model, source, folder, progress, threads or torch.get_num_threads())
+    info, source = model.info, source or open_data(config, model.info)
+    plans = plan_dictionaries(config, info)
+    sites = {site for plan in plans for site in (plan.dictionary.reads, plan.dictionary.writes)}
+    stream = ActivationStream(model, source, sites, config.buffer, config.seed, left_out(config, info, source))
+    name = Path(info.name).name  # of a folder given by its path, the last part
+    fingerprint = fingerprint_module(model.module)
+    header = SuiteInfo(
+        name=name,
+        model=name,
+        model_fingerprint=fingerprint,
+        processing=info.processing,
+        context=source.n_ctx,
+        bos=info.bos,
+        vocabulary=info.vocabulary,
+    )
+    identity = {"data": data_fingerprint(source), "model": fingerprint}
+    training = _Training(config, plans, stream, header, identity, folder, progress, threads)
+    return _trained(training, config, folder, stop)
+
+
+def train_on_vectors(
+    config: TrainSaeConfig,
+    files: VectorFiles,
+    folder: Path,
+    progress: Progress = silent,
+    stop: Callable[[], bool] = lambda: False,
+    threads: int | None = None,
+) -> SaeResult:
+    """Trains dictionaries on vectors of one's own, as :func:`train_sae` does on a model's; the suites name no model."""
+    plans = plan_on_vectors(config, files.width)
+    site = plans[0].dictionary.reads
+    stream = VectorStream(files, site, config.buffer, config.seed, torch.device(config.device))
+    header = SuiteInfo(name=Path(config.activations[0]).stem, model="")
+    training = _Training(config, plans, stream, header, {"data": files.identity}, folder, progress, threads)
+    return _trained(training, config, folder, stop)
+
+
+def plan_on_vectors(config: TrainSaeConfig, width: int) -> list[TrainerConfig]:
+    """Every dictionary that a configuration asks for on vectors of one width at ``--site``.
+
+    Raises:
+        UsageError: As :func:`plan_dictionaries`.
+    """
+    site = Site.parse(config.site or VECTORS_SITE)
+    tables = tuple(replace(table, kind=(site.kind,), layers=str(site.layer)) for table in config.tables)
+    place = ModelInfo("the site", "", site.layer + 1, width, 1, width, width, 0, 0)
+    return plan_dictionaries(replace(config, sae=tables), place)
+
+
+def _trained(training: _Training, config: TrainSaeConfig, folder: Path, stop: Callable[[], bool]) -> SaeResult:
     if (folder / CHECKPOINT).exists() and not config.overwrite:
         training.load()
     elif config.resume:
@@ -225,21 +274,19 @@ class _Training:
     def __init__(
         self,
         config: TrainSaeConfig,
-        model: HookedModel,
-        source: TokenSource,
+        plans: Sequence[TrainerConfig],
+        stream: Stream,
+        header: SuiteInfo,
+        identity: dict[str, str],
         folder: Path,
         progress: Progress,
-        threads: int,
+        threads: int | None,
     ) -> None:
-        self.config, self.model, self.folder, self._progress, self.threads = config, model, folder, progress, threads
+        self.config, self.stream, self.folder, self._progress = config, stream, folder, progress
+        self._header, self._identity, self.threads = header, identity, threads or torch.get_num_threads()
         folder.mkdir(parents=True, exist_ok=True)
         device = torch.device(config.device)
-        self.trainers = [DictionaryTrainer(plan, device) for plan in plan_dictionaries(config, model.info)]
-        sites = {site for t in self.trainers for site in (t.config.dictionary.reads, t.config.dictionary.writes)}
-        self.stream = ActivationStream(
-            model, source, sites, config.buffer, config.seed, left_out(config, model.info, source)
-        )
-        self._context = source.n_ctx
+        self.trainers = [DictionaryTrainer(plan, device) for plan in plans]
         # The largest first, so that no worker ends with a long one.
         latents = [trainer.config.dictionary.n_latents for trainer in self.trainers]
         self._order = sorted(range(len(latents)), key=lambda number: -latents[number])
@@ -353,21 +400,11 @@ class _Training:
         self._progress("training", min(self.tokens, self.config.tokens), self.config.tokens, detail)
 
     def _suites(self) -> dict[str, Suite]:
-        info = self.model.info
-        name = Path(info.name).name  # of a folder given by its path, the last part
-        fingerprint = fingerprint_module(self.model.module)
         suites: dict[str, Suite] = {}
         for variant in dict.fromkeys(trainer.config.variant for trainer in self.trainers):
             members = [trainer for trainer in self.trainers if trainer.config.variant == variant]
-            header = SuiteInfo(
-                name=f"{name}-{variant}" if variant else name,
-                model=name,
-                model_fingerprint=fingerprint,
-                processing=info.processing,
-                context=self._context,
-                bos=info.bos,
-                vocabulary=info.vocabulary,
-            )
+            name = self._header.name
+            header = replace(self._header, name=f"{name}-{variant}" if variant else name)
             suites[variant] = Suite.of(header, [trainer.finished() for trainer in members])
         return suites
 
@@ -416,6 +453,4 @@ class _Training:
         names = ("drop_bos", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
         recipe = {name: repr(getattr(self.config, name)) for name in names}
         recipe["dictionaries"] = repr([trainer.config for trainer in self.trainers])
-        recipe["data"] = data_fingerprint(self.stream.source)
-        recipe["model"] = fingerprint_module(self.model.module)
-        return recipe
+        return recipe | self._identity

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
 from saecli.train.lm_config import shards_input
 from saecli.train.recipes import RECIPES
+
+VECTORS_SITE: Final = "0.resid_pre"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +92,20 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     drop_bos: bool = option(
         True, help="Leave out the vectors of BOS, for models whose sequences begin with it.", panel="Data"
     )
+    activations: tuple[str, ...] = option(
+        (),
+        help="Vectors of one's own instead of a model's: .npy arrays [rows, width] or safetensors. Repeatable.",
+        metavar="FILE",
+        complete="files",
+        input=True,
+        panel="Data",
+    )
+    site: str | None = option(
+        None,
+        help=f"Site that the vectors of --activations are from; {VECTORS_SITE} if not given.",
+        metavar="SITE",
+        panel="Data",
+    )
     tokens: int = option(8_000_000, help="Vectors per dictionary in all.", minimum=1, panel="Data")
     batch: int = option(2048, help="Vectors per step, nearly.", minimum=1, panel="Data")
     buffer: int = option(65536, help="Vectors per site that are mixed with each other.", minimum=1, panel="Data")
@@ -158,14 +174,27 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """The model, and the shards by the list that has the sha256 of each."""
-        return {**super().input_values(), **shards_input(self.data)}
+        named = {**super().input_values(), **shards_input(self.data)}
+        return {name: values for name, values in named.items() if name != "model" or not self.activations}
 
     def validate(self) -> None:
         """Refuses shares that overlap."""
+        if self.activations:
+            self._check_activations()
+        elif self.site is not None:
+            raise UsageError("--site says where the vectors of --activations are from.", "Choose sites with --kind.")
         if self.warmup + self.decay > 1:
             raise UsageError(f"--warmup {self.warmup} and --decay {self.decay} make more than the whole run.")
         if not self.bandwidth > 0:
             raise UsageError("--bandwidth 0: a threshold learns only within a window around it.", "Try 0.001.")
+
+    def _check_activations(self) -> None:
+        of_model = {"data": self.data, "kind": self.kind, "context": self.context}
+        of_model |= {"layers": self.layers != ":", "processing": self.processing != "raw"}
+        if given := [name for name, value in of_model.items() if value]:
+            raise UsageError(f"--{given[0]} is of a model, and --activations has none.", "Say --site, or leave it out.")
+        if self.model not in ("none", "othello-mini"):
+            raise UsageError(f"--activations reads no model, and {self.model} is one.", "Leave the model out.")
 
     @property
     def tables(self) -> tuple[SaeTable, ...]:

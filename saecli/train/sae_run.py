@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from saecli.core.fidelity import SuiteFidelity, measure_suites
@@ -13,9 +14,10 @@ from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
 from saecli.core.suite import Suite
 from saecli.formats.suite import rounded, suite_files, with_measurements
-from saecli.train.sae import METRICS, plan_dictionaries, train_sae
+from saecli.train.sae import METRICS, SaeResult, plan_dictionaries, plan_on_vectors, train_on_vectors, train_sae
 from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.sae_data import open_data, open_held_out
+from saecli.train.vectors import VectorFiles, measure_vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +41,7 @@ class TrainSaeResult(Result):
 
     schema: ClassVar[str] = "saecli.train-sae/1"
 
-    model: str = field_doc("Model", "The model whose activations were learned.")
+    model: str = field_doc("Model", "The model whose activations were learned; empty for vectors of one's own.")
     tokens: int = field_doc("Tokens", "Vectors each dictionary has seen.")
     steps: int = field_doc("Steps", "Steps each dictionary took.")
     suites: list[str] = field_doc("Suites", "Folders of the suites in the run directory.")
@@ -53,61 +55,50 @@ class TrainSaeResult(Result):
             explained = [row.variance_explained for row in rows]
             dead = max(row.dead_share for row in rows)
             lines.append(
-                f"{suite}: {len(rows)} dictionaries of {self.model}, variance explained {min(explained):.3f} to "
-                f"{max(explained):.3f}, dead at most {dead:.1%}"
+                f"{suite}: {len(rows)} dictionaries of {self.model or 'vectors'}, variance explained "
+                f"{min(explained):.3f} to {max(explained):.3f}, dead at most {dead:.1%}"
             )
         return lines
 
     def next_command(self) -> str:
-        """Trace with the first suite."""
-        return f"saecli trace {self.model} --suite {{run}}/{self.suites[0]}"
+        """Trace with the first suite, if it is of a model."""
+        return f"saecli trace {self.model} --suite {{run}}/{self.suites[0]}" if self.model else ""
 
 
 def plan(config: TrainSaeConfig) -> list[str]:
     """What ``--plan`` prints."""
-    from zoo.load import load_model
+    if config.activations:
+        files = _files(config)
+        plans = plan_on_vectors(config, files.width)
+        read, widths = f"{files.rows('train'):,} rows", {plans[0].dictionary.reads: files.width}
+    else:
+        from zoo.load import load_model
 
-    info = load_model(config.model).info
-    source = open_data(config, info)
-    plans = plan_dictionaries(config, info)
+        info = load_model(config.model).info
+        source = open_data(config, info)
+        plans = plan_dictionaries(config, info)
+        read = f"{source.vocabulary} data in sequences of {source.n_ctx}"
+        widths = {site: info.width(site) for p in plans for site in (p.dictionary.reads, p.dictionary.writes)}
     weights = sum(p.dictionary.n_latents * (p.dictionary.d_in + p.dictionary.d_out + 1) for p in plans)
-    widths = {site: info.width(site) for p in plans for site in (p.dictionary.reads, p.dictionary.writes)}
     megabytes = (12 * weights + 2 * 4 * config.buffer * sum(widths.values())) / 1e6
     lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, lr {p.lr:.2g}" for p in plans]
     return [
         *lines,
-        f"{config.tokens:,} vectors each of {source.vocabulary} data in sequences of {source.n_ctx}, "
-        f"about {megabytes:,.0f} MB of buffers and weights",
+        f"{config.tokens:,} vectors each of {read}, about {megabytes:,.0f} MB of buffers and weights",
     ]
 
 
 def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
     """Train, measure after rounding to ``save_dtype``, write."""
-    from zoo.load import load_model
-
-    device = torch_device(config.device)
-    model = load_model(config.model, "folded" if config.processing == "folded" else "raw", device)
-    source = open_data(config, model.info)
-    data = open_held_out(config, model.info, source) if config.held_out else None
-    trained = train_sae(config, model, run.work, progress, source=source, threads=run.threads)
-    model.module.to("cpu")  # what is measured is what a CPU reads back from the files
-    dtype = DTYPES[config.save_dtype]
-    suites = {_folder(variant): rounded(suite, dtype) for variant, suite in trained.suites.items()}
+    trained, suites = (_on_vectors if config.activations else _on_model)(config, run, progress)
     run.record(sites={name: [str(site) for site in suite.sites] for name, suite in suites.items()})
-    fidelity: dict[str, SuiteFidelity] = {}
-    if data is not None:
-        fidelity = measure_suites(
-            model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
-        )
-        run.write_json("fidelity.json", {name: one.to_json() for name, one in fidelity.items()})
-        suites = {name: _measured(suite, fidelity[name]) for name, suite in suites.items()}
     for name, suite in suites.items():
-        for path, content in suite_files(suite, dtype).items():
+        for path, content in suite_files(suite, DTYPES[config.save_dtype]).items():
             run.write_bytes(f"{name}/{path}", content)
     run.write_text(METRICS, "".join(json.dumps(record) + "\n" for record in trained.records))
     last = {(record["suite"], record["site"]): record for record in trained.records if record["step"] == trained.steps}
     return TrainSaeResult(
-        model=model.info.name,
+        model="" if config.activations else config.model,
         tokens=trained.tokens,
         steps=trained.steps,
         suites=list(suites),
@@ -117,6 +108,46 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
             for row in _rows(name, suites[name], {site: last[variant, str(site)] for site in suites[name]})
         ],
     )
+
+
+def _on_vectors(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[SaeResult, dict[str, Suite]]:
+    """Train on vectors of one's own and measure on those held out."""
+    torch_device(config.device)
+    files = _files(config)
+    trained = train_on_vectors(config, files, run.work, progress, threads=run.threads)
+    suites = _stored(config, trained)
+    if config.held_out:
+        suites = {name: with_measurements(suite, measure_vectors(suite, files)) for name, suite in suites.items()}
+    return trained, suites
+
+
+def _files(config: TrainSaeConfig) -> VectorFiles:
+    return VectorFiles([Path(one) for one in config.activations], hold_out=config.held_out > 0)
+
+
+def _stored(config: TrainSaeConfig, trained: SaeResult) -> dict[str, Suite]:
+    """The suites by their folders, as they read back."""
+    return {_folder(variant): rounded(suite, DTYPES[config.save_dtype]) for variant, suite in trained.suites.items()}
+
+
+def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[SaeResult, dict[str, Suite]]:
+    """Train on a model's activations and measure in the model."""
+    from zoo.load import load_model
+
+    device = torch_device(config.device)
+    model = load_model(config.model, "folded" if config.processing == "folded" else "raw", device)
+    source = open_data(config, model.info)
+    data = open_held_out(config, model.info, source) if config.held_out else None
+    trained = train_sae(config, model, run.work, progress, source=source, threads=run.threads)
+    model.module.to("cpu")  # what is measured is what a CPU reads back from the files
+    suites = _stored(config, trained)
+    if data is not None:
+        fidelity: dict[str, SuiteFidelity] = measure_suites(
+            model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
+        )
+        run.write_json("fidelity.json", {name: one.to_json() for name, one in fidelity.items()})
+        suites = {name: _measured(suite, fidelity[name]) for name, suite in suites.items()}
+    return trained, suites
 
 
 def _folder(variant: str) -> str:
