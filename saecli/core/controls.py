@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -12,6 +13,10 @@ from saecli.core.errors import InputError
 from saecli.core.model import HookedModel
 from saecli.core.sample import Sample
 from saecli.core.site import Site
+
+_PRODUCTS: Final = 1 << 25
+"""Inner products that are in memory at once."""
+_TINY: Final = 1e-7
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,16 @@ class Baseline:
         They are added in proportion to their inner products with the vector, and the sum is scaled to fit it best.
         """
         mean_D, directions = self.mean_D.to(x.dtype), directions_FD.to(x)
-        left = x - mean_D
-        near = (left @ directions.T).topk(min(components, len(directions)), dim=-1)
-        chosen = left.new_zeros(*left.shape[:-1], len(directions)).scatter(-1, near.indices, near.values.clamp_min(0))
-        made = chosen @ directions
-        scale = (left * made).sum(-1, keepdim=True) / made.square().sum(-1, keepdim=True).clamp_min(1e-30)
-        return mean_D + scale * made
+        components = min(components, len(directions))
+        parts = []
+        for left in (x.reshape(-1, x.shape[-1]) - mean_D).split(max(1, _PRODUCTS // len(directions))):
+            near = (left @ directions.T).topk(components, dim=-1)
+            made = torch.nn.functional.embedding_bag(
+                near.indices, directions, per_sample_weights=near.values.clamp_min(0), mode="sum"
+            )
+            scale = (left * made).sum(-1, keepdim=True) / made.square().sum(-1, keepdim=True).clamp_min(_TINY)
+            parts.append(mean_D + scale * made)
+        return torch.cat(parts).view_as(x)
 
 
 def random_directions(count: int, width: int, seed: int) -> Tensor:

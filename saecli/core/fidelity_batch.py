@@ -18,11 +18,15 @@ from saecli.core.suite import Suite
 
 
 def groups(suite: Suite) -> dict[str, tuple[Site, ...]]:
-    """The sites written that are replaced together: of each kind where there are several kinds, and all."""
+    """The sites written that are replaced together: of each kind where there are several kinds, and all.
+
+    The residual stream is called as the suite calls it.
+    """
     written = [config.writes for config in suite.configs.values()]
     kinds: dict[str, tuple[Site, ...]] = {}
     for site in written:
-        kinds[site.canonical.kind] = (*kinds.get(site.canonical.kind, ()), site)
+        kind = suite.info.residual if site.canonical.kind == "resid_pre" else site.kind
+        kinds[kind] = (*kinds.get(kind, ()), site)
     made = {} if len(kinds) == 1 else {kind: sites for kind, sites in kinds.items() if len(sites) > 1}
     return {**made, "all": tuple(written)} if len(written) > 1 else {}
 
@@ -53,6 +57,7 @@ class BatchMeasurer:
         self.model, self.suites, self.baselines, self.table, self.seed = model, suites, baselines, table, seed
         self.fired: dict[tuple[str, Site], Tensor] = {}
         self.components: dict[tuple[str, Site], int] = {}
+        self._directions: dict[tuple[int, int], Tensor] = {}
         configs = [config for suite in suites.values() for config in suite.configs.values()]
         self._written = sorted({config.writes for config in configs})
         self._starts = {site: _start(site) for config in configs for site in (config.reads, config.writes)}
@@ -103,8 +108,10 @@ class BatchMeasurer:
             self._replace(pca, site, baseline.project(target, components))
         chance = ("random", components, config.n_latents, site)
         if not self.table.has(("ce", *chance)):
-            directions_FD = random_directions(config.n_latents, target.shape[-1], self.seed)
-            self._replace(chance, site, baseline.random(target, directions_FD, components))
+            shape = config.n_latents, target.shape[-1]
+            if shape not in self._directions:
+                self._directions[shape] = random_directions(*shape, self.seed).to(target)
+            self._replace(chance, site, baseline.random(target, self._directions[shape], components))
 
     def _count_firing(self, name: str, dictionary: Dictionary, acts: SparseActs) -> None:
         key = name, dictionary.config.writes

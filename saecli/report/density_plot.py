@@ -41,6 +41,7 @@ def density_figure(
         figure = Figure(figsize=(0.6 + 2.4 * len(kinds), 1.5 + 0.42 * len(layers)), layout="constrained")
         (panels,) = figure.subplots(1, len(kinds), squeeze=False, sharey=True)
         shown = _shown(measured, edges)
+        edges = [edge for edge in edges if edge >= shown[0]]
         for axes, (kind, found) in zip(panels, kinds.items(), strict=True):
             no_grid(axes)
             axes.set_title(panel_title(kind))
@@ -79,7 +80,7 @@ def _shown(measured: Mapping[str, SuiteFidelity], edges: Sequence[float]) -> tup
         ),
         default=-1.0,
     )
-    return max(edges[0], float(np.floor(4 * least) / 4)), 0.0
+    return max(edges[0], min(-1.0, float(np.floor(4 * least) / 4))), 0.0
 
 
 def _dead(axes: Axes, base: int, number: int, suites: int, share: float, colour: str) -> None:

@@ -87,7 +87,9 @@ def fidelity_figure(suites: Mapping[str, Suite], measured: Mapping[str, SuiteFid
             handles, labels = axes.get_legend_handles_labels()
             drawn |= dict(zip(labels, handles, strict=True))
         order = sorted(drawn, key=lambda label: label not in (*suites, _ALONE))
-        figure.legend([drawn[label] for label in order], order, loc="outside lower center", ncols=2)
+        figure.legend(
+            [drawn[label] for label in order], order, loc="outside lower center", ncols=3 if len(order) == 3 else 2
+        )
     return figure
 
 

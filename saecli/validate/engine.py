@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +57,7 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> ValidateResult:
         attach(suite, model)
     samples = _samples(config, suites, model.info)
     model.module.to(torch_dtype(config.dtype))  # after the suites have recognised the weights as they are stored
+    suites = {name: _recognised(suite) for name, suite in suites.items()}
     count = sum(map(len, suites.values()))
     progress(
         f"{count} dictionaries of {model.info.name} on {config.sequences:,} sequences of {samples.n_ctx} positions"
@@ -112,6 +114,11 @@ def _suites(config: ValidateConfig, device: str, dtype: str) -> dict[str, Suite]
         chosen = suite.resolve(None if config.layers == ":" else config.layers, config.kind)
         suites[name] = Suite(suite.info, [suite.configs[site] for site in chosen], suite.__getitem__)
     return suites
+
+
+def _recognised(suite: Suite) -> Suite:
+    """The suite without the fingerprint of the stored weights, which those of another number type do not have."""
+    return Suite(replace(suite.info, model_fingerprint=""), list(suite.configs.values()), suite.__getitem__)
 
 
 def _refuse_others(name: str) -> None:

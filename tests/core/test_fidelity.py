@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from saecli.core.controls import Baseline, random_directions
 from saecli.core.dictionary import DictionaryConfig
 from saecli.core.errors import UsageError
 from saecli.core.fidelity import Sample, fit_baselines, measure_suites
@@ -283,6 +284,18 @@ def test_random_directions_beat_the_mean_and_lose_to_principal_components(measur
     one = measured["few"].sites[0]
     assert one.mean.variance_explained.value < one.random.variance_explained.value
     assert one.random.variance_explained.value < one.pca.variance_explained.value
+
+
+def test_random_directions_are_added_in_proportion_and_scaled_to_fit_best():
+    torch.manual_seed(3)
+    x, mean_D = torch.randn(2, 5, D), torch.randn(D)
+    directions = random_directions(20, D, 0)
+    made = Baseline(mean_D, torch.eye(D)).random(x, directions, 3)
+    for row, got in zip(x.reshape(-1, D) - mean_D, made.reshape(-1, D) - mean_D, strict=True):
+        values, indices = (directions @ row).topk(3)
+        near = values.clamp_min(0) @ directions[indices]
+        torch.testing.assert_close(got, near * (row @ near) / (near @ near), rtol=1e-4, atol=1e-5)
+    assert directions.norm(dim=-1).tolist() == pytest.approx([1.0] * 20)
 
 
 def test_densities_are_shares_of_tokens(measured):

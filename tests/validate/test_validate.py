@@ -29,13 +29,17 @@ def save_suite(folder: Path, model: Path, k: int, *, vocabulary: str = "othello"
     """x = ReLU(x) - ReLU(-x) with the k largest kept: exact when k is the width, zero when the decoder is."""
     made = []
     for site in SITES:
-        options = {"n_heads": 1, "bottleneck_factor": 2} if arch == "temporal" else {"k": max(1, k)}
-        one = make_dictionary(DictionaryConfig(arch, D, 2 * D, site, site, D, options)).requires_grad_(False)
+        options = {"temporal": {"n_heads": 1, "bottleneck_factor": 2}, "topk": {"k": max(1, k)}}.get(arch, {})
+        width = D if arch == "identity" else 2 * D
+        one = make_dictionary(DictionaryConfig(arch, D, width, site, site, D, options)).requires_grad_(False)
         for parameter in one.parameters():
             parameter.zero_()
         if arch == "topk":
             one.W_enc_DF.copy_(torch.cat([torch.eye(D), -torch.eye(D)], dim=1))
             one.W_dec_FD.copy_(one.W_enc_DF.T * (k > 0))
+        if arch == "identity":
+            one.W_enc_DF.copy_(torch.eye(D))
+            one.W_dec_FD.copy_(torch.eye(D))
         made.append(one)
     fingerprint = fingerprint_module(load_gpt(model))
     suite = Suite.of(SuiteInfo(folder.name, "lm", fingerprint, context=12, vocabulary=vocabulary), made)
@@ -217,6 +221,22 @@ def test_bad_input_is_one_sentence(folder, saecli, arguments, code, words):
 )
 def test_bounds(text, value, holds):
     assert Bound.parse(text).holds(value) is holds
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+def test_other_number_types_measure_the_same(folder, saecli, dtype):
+    done = saecli("validate", "whole", "--model", "lm", "--layers", "1", *FEW, "--dtype", dtype, "--json")
+    assert done.code == 0, done.err
+    assert value(json.loads(done.out), "whole", "1", "variance_explained") == pytest.approx(1, abs=1e-3)
+
+
+def test_neurons_that_are_always_active_can_be_drawn(folder, saecli):
+    save_suite(folder / "neurons", folder / "lm", 1, arch="identity")
+    done = saecli("validate", "neurons", "--model", "lm", "--kind", "resid_pre", *FEW, "--json")
+    assert done.code == 0, done.err
+    document = json.loads(done.out)
+    assert [row["metrics"]["variance_explained"]["value"] for row in document["sites"]] == pytest.approx([1, 1, 1])
+    assert document["sites"][0]["density_counts"][-1] == D
 
 
 def test_plan_and_schema(folder, saecli):
