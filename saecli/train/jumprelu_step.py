@@ -12,7 +12,8 @@ it, K(z) = 1[|z| < 1/2]::
 
 Source: Rajamanoharan et al. 2024, https://arxiv.org/abs/2407.14435. The window is that of the paper's formulas, around
 θ on both sides; codes that evaluate it on f see its upper half alone. ε is ``bandwidth`` · √d_in: the paper's inputs
-have mean squared norm 1, ours d_in.
+have mean squared norm 1, ours d_in. The default is ten times the paper's 0.001: with a
+narrower window L0 takes more steps to reach its target, and these runs are short.
 
 A dead latent has no gradient in its encoder. ``aux_coefficient · mean ReLU(θ − π)`` over batch and dead latents lifts
 it (Conerly et al. 2025, https://transformer-circuits.pub/2025/january-update).

@@ -146,7 +146,7 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         1.0, help="Weight of (L0 / target - 1) squared (jumprelu).", minimum=0.0, panel="Training"
     )
     bandwidth: float = option(
-        0.001,
+        0.01,
         help="Width of the window around a threshold in which it learns, in root mean square norms of the input "
         "(jumprelu).",
         minimum=0.0,
@@ -186,7 +186,7 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         if self.warmup + self.decay > 1:
             raise UsageError(f"--warmup {self.warmup} and --decay {self.decay} make more than the whole run.")
         if not self.bandwidth > 0:
-            raise UsageError("--bandwidth 0: a threshold learns only within a window around it.", "Try 0.001.")
+            raise UsageError("--bandwidth 0: a threshold learns only within a window around it.", "Try 0.01.")
 
     def _check_activations(self) -> None:
         of_model = {"data": self.data, "kind": self.kind, "context": self.context}

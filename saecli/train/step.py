@@ -63,7 +63,7 @@ class StepInput:
     l1: float = 0.0
     target_l0: float = 32.0
     l0_penalty: float = 1.0
-    bandwidth: float = 1e-3
+    bandwidth: float = 1e-2
     p: float = 1.0
     next_p: float | None = None
     workspace: Workspace = field(default_factory=Workspace)

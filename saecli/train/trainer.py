@@ -61,7 +61,7 @@ class TrainerConfig:
     recipe: str = ""
     target_l0: float = 32.0
     l0_penalty: float = 1.0
-    bandwidth: float = 1e-3
+    bandwidth: float = 1e-2
     sparsity_p: float = 1.0
     anneal_start: float = 0.3
 

@@ -214,7 +214,7 @@ def test_a_plan_says_how_each_is_trained_and_what_it_becomes():
     ]
     assert plans[0].dictionary.options == {}
     (plan,) = plan_dictionaries(TrainSaeConfig(arch="jumprelu", target_l0=7.5, layers="1", latents=16), info)
-    assert (plan.recipe, plan.target_l0, plan.bandwidth) == ("jumprelu", 7.5, 0.001)
+    assert (plan.recipe, plan.target_l0, plan.bandwidth) == ("jumprelu", 7.5, 0.01)
     with pytest.raises(UsageError, match="--target-l0 20 is more than the 16 latents"):
         plan_dictionaries(TrainSaeConfig(arch="jumprelu", target_l0=20, latents=16), info)
     (plan,) = plan_dictionaries(TrainSaeConfig(arch="standard", sparsity_p=0.2, layers="1"), info)
