@@ -107,10 +107,15 @@ class DictionaryTrainer:
     def start(self, x_ND: Tensor, y_ND: Tensor) -> None:
         """Set scale, b_dec (to the mean of the target) and thresholds from a first sample, in the units of the model.
 
-        Thresholds begin where ``target_l0`` features are active on average, one for all features.
+        Thresholds begin where ``target_l0`` features are active on average, one for all features. Decoder rows of a
+        transcoder begin along what its output covaries with in the direction of the encoder.
         """
         self.scale_in, self.scale_out = _scale(x_ND), _scale(y_ND)
         self.dictionary.b_dec_D.copy_(y_ND.mean(0) * self.scale_out)
+        if y_ND is not x_ND:  # what the output covaries with along each encoder direction
+            products_DD = (x_ND - x_ND.mean(0)).T @ (y_ND - y_ND.mean(0))
+            W_dec_FD = self.dictionary.W_enc_DF.T @ products_DD
+            self.dictionary.W_dec_FD.copy_(W_dec_FD / W_dec_FD.norm(dim=1, keepdim=True).clamp_min(1e-12))
         if not self.dictionary.subtracts_b_dec:
             self.dictionary.b_enc_F.copy_(-(x_ND.mean(0) * self.scale_in) @ self.dictionary.W_enc_DF)
             if isinstance(self.dictionary, Gated):
