@@ -71,7 +71,7 @@ class Door:
                 param.process_value = _as_given  # type: ignore[method-assign]
         return command
 
-    def _callback(self) -> Callable[..., None]:
+    def _callback(self) -> Callable[..., int]:
         fields = [item for item in config_fields(self.config_class) if item.option.table is None]
 
         def callback(**values: Any) -> int:
