@@ -103,7 +103,7 @@ def test_standard_step_is_the_formula():
     loss = (error + 0.3 * acts @ made.W_dec_FD.norm(dim=1)).mean() / 5
     (expected,) = torch.autograd.grad(loss, made.W_enc_DF)
     assert out.loss == pytest.approx(float(loss.detach()))
-    assert out.mse == pytest.approx(float(error.mean() / 5))
+    assert out.mse == pytest.approx(float(error.detach().mean() / 5))
     torch.testing.assert_close(made.W_enc_DF.grad, expected)
 
 
