@@ -342,6 +342,8 @@ def test_neurons_are_written_as_an_empty_file(tmp_path):
 def test_what_the_library_lacks_is_refused_before_anything_is_written(tmp_path, arch, writes, options, message):
     fine = make_dictionary(DictionaryConfig("standard", 6, 8, SITE, SITE, 6))
     other = make_dictionary(DictionaryConfig(arch, 6, 8, SITE, writes, 6, options))
+    for parameter in (*fine.parameters(), *other.parameters()):
+        torch.nn.init.ones_(parameter)
     with pytest.raises(UsageError, match=message):
         write({"a": fine, "b": other}, tmp_path)
     assert not list(tmp_path.iterdir())
