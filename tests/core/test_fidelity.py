@@ -166,6 +166,7 @@ def constant(sites: tuple[Site, ...], values: dict[Site, torch.Tensor]) -> Suite
     made = []
     for site in sites:
         one = make_dictionary(DictionaryConfig("topk", D, 2, site, site, D, {"k": 1})).requires_grad_(False)
+        one.W_enc_DF.zero_()
         one.W_dec_FD.zero_()
         one.b_dec_D.copy_(values[site])
         made.append(one)

@@ -58,6 +58,7 @@ def test_the_next_command_shows_what_came(saecli, hub, cache, tmp_path):
 
     site = Site(1, "resid_post")
     made = make_dictionary(DictionaryConfig("topk", 6, 10, site, site, 6, {"k": 2})).requires_grad_(False)
+    torch.nn.init.normal_(made.W_enc_DF)
     torch.nn.init.normal_(made.W_dec_FD)
     sparsify.write({"one": made}, tmp_path / "made")
     files = {p.relative_to(tmp_path / "made").as_posix(): p for p in (tmp_path / "made").rglob("*") if p.is_file()}
