@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from saecli.core.errors import InputError
-from saecli.formats.documents import HINT
+from saecli.formats.documents import HINT, read_bounded
 
 CONFIG: Final = "config.yaml"
 _MAX_BYTES: Final = 1 << 20
@@ -37,13 +37,7 @@ def read_config(path: Path) -> dict[str, Any]:
         InputError: Missing, too large, too deeply nested, no YAML, no mapping of names, or an entry that matters is of
             another form.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path.parent} has no readable {path.name}: {error.strerror}.") from error
-    if len(data) > _MAX_BYTES:
-        raise InputError(f"{path} is larger than {_MAX_BYTES:,} bytes, too large for a set's configuration.")
+    data = read_bounded(path, "a set's configuration", _MAX_BYTES)
     try:
         document = yaml.safe_load(data)
     except RecursionError as error:

@@ -11,6 +11,22 @@ from saecli.core.errors import InputError
 HINT = "Fetch or write it again."
 
 
+def read_bounded(path: Path, what: str, max_bytes: int = 1 << 20) -> bytes:
+    """The bytes of a file of a bounded size; arguments as of :func:`read_document`.
+
+    Raises:
+        InputError: Missing, unreadable or too large.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise InputError(f"{path.parent} has no readable {path.name}: {error.strerror}.") from error
+    if len(data) > max_bytes:
+        raise InputError(f"{path} is larger than {max_bytes:,} bytes, too large for {what}.")
+    return data
+
+
 def read_document(path: Path, what: str, max_bytes: int = 1 << 20) -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
@@ -22,13 +38,7 @@ def read_document(path: Path, what: str, max_bytes: int = 1 << 20) -> dict[str, 
     Raises:
         InputError: Missing, unreadable, too large, too deeply nested, or no JSON object.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise InputError(f"{path.parent} has no readable {path.name}: {error.strerror}.") from error
-    if len(data) > max_bytes:
-        raise InputError(f"{path} is larger than {max_bytes:,} bytes, too large for {what}.")
+    data = read_bounded(path, what, max_bytes)
     try:
         document = json.loads(data)
     except RecursionError as error:
