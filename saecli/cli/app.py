@@ -18,6 +18,7 @@ from saecli import __version__
 from saecli.cli.help import HelpCommand, HelpPage
 from saecli.cli.output import Output
 from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated, UsageError, did_you_mean
+from saecli.core.ranks import ranks_here
 
 HELP = """Sparse-autoencoder circuits in language models: trace them, train what they need, check them."""
 SHOW_COMPLETION = "--show-completion"
@@ -185,6 +186,7 @@ def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
         # whoever read our output has had enough (Typer turns that into SystemExit); keep the interpreter quiet at exit
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1 if sys.stdout is None else sys.stdout.fileno())
+        ranks_here().say("exit", 0)
         return 0
     except KeyboardInterrupt as error:
         return report(output, Interrupted("Interrupted.", exit_code=143 if isinstance(error, Terminated) else 130))
@@ -203,7 +205,13 @@ def run(argv: Sequence[str], table: dict[str, Lazy] | None = None) -> int:
 
 
 def report(output: Output, error: SaecliError) -> int:
-    """Prints an error and returns its exit code."""
+    """Prints an error, unless another process does, and returns the exit code."""
+    with contextlib.suppress(UsageError):  # that of the variables that name the processes, which `error` then is
+        ranks = ranks_here()
+        error = ranks.settle(error)
+        ranks.part_ways()
+        if not ranks.first:
+            return error.exit_code
     if os.environ.get("SAECLI_DEBUG") == "1":
         import traceback
 

@@ -34,7 +34,8 @@ import typer
 from saecli.cli.help import HelpCommand
 from saecli.cli.output import Output
 from saecli.core.config import CommandConfig, ConfigField, Resolved, config_fields, fingerprint, plain, resolve
-from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated, named
+from saecli.core.errors import Failure, Interrupted, SaecliError, Terminated, UsageError, named
+from saecli.core.ranks import Ranks, ranks_here
 
 if TYPE_CHECKING:
     from saecli.core.inputs import Input
@@ -49,6 +50,8 @@ class Door:
 
     Attributes:
         keeps_run: False for a command without a run directory (see the module's text).
+        parallel: The engine computes one result in several processes (`saecli.core.ranks`); it is called in each, and
+            returns None in all but the first.
     """
 
     config: str
@@ -57,6 +60,7 @@ class Door:
     summary: str
     examples: Sequence[tuple[str, str]] = field(default_factory=list)
     keeps_run: bool = True
+    parallel: bool = False
 
     @property
     def config_class(self) -> type[CommandConfig]:
@@ -180,11 +184,23 @@ def _exit_code(error: KeyboardInterrupt) -> int:
 
 
 def _serve(door: Door, flags: dict[str, Any]) -> int:
+    ranks = ranks_here()
+    if ranks.size > 1 and not door.parallel:
+        raise UsageError(f"{door.config_class.command} runs as one process.", "Start it without torchrun.")
     resolved = resolve(door.config_class, flags)
+    ranks.connect()
+    code = lead(door, resolved, ranks) if ranks.first else follow(door, resolved.config, ranks)
+    ranks.part_ways()
+    return code
+
+
+def lead(door: Door, resolved: Resolved, ranks: Ranks) -> int:
+    """Does one call and says everything there is to say; returns the exit code."""
     config = resolved.config
     output = Output(as_json=bool(getattr(config, "json", False)), quiet=bool(getattr(config, "quiet", False)))
     if getattr(config, "show_config", False):
         show_config(resolved, output)
+        ranks.say("exit", 0)
         return 0
     if not door.keeps_run:
         return answer(door, config, output)
@@ -193,8 +209,9 @@ def _serve(door: Door, flags: dict[str, Any]) -> int:
     inputs = known_inputs(config)
     if getattr(config, "plan", False):
         show_plan(door, config, inputs, output)
+        ranks.say("exit", 0)
         return 0
-    run = Run.open(config, inputs=inputs, sources=resolved.sources, argv=["saecli", *sys.argv[1:]])
+    run = Run.open(config, inputs=inputs, sources=resolved.sources, argv=["saecli", *sys.argv[1:]], ranks=ranks)
     reused = run.complete
     if reused:
         output.say(f"Already complete: {run.directory} (add --overwrite to compute it again).")
@@ -204,7 +221,23 @@ def _serve(door: Door, flags: dict[str, Any]) -> int:
         compute(door, run, output)
     show_result(run, output, reused=reused)
     told = run.manifest.get("failure")
-    return tell(named(told["code"], told["message"], told["hint"]) if told else None, output)
+    code = tell(named(told["code"], told["message"], told["hint"]) if told else None, output)
+    ranks.say("exit", code)
+    return code
+
+
+def follow(door: Door, config: CommandConfig, ranks: Ranks) -> int:
+    """Does what a process other than the first has to: compute with it, write and say nothing, end as it ends."""
+    from saecli.core.progress import silent
+    from saecli.core.run import Run
+
+    without_run = getattr(config, "show_config", False) or getattr(config, "plan", False)
+    if not without_run and not (run := Run.follow(config, ranks)).complete:
+        engine = refer(door.engine)
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.set_num_threads(run.threads)
+        engine(config, run, silent)
+    return ranks.hear("exit")
 
 
 def tell(failure: SaecliError | None, output: Output) -> int:

@@ -27,6 +27,7 @@ from saecli.core import atomic, manifest
 from saecli.core.config import CommandConfig, config_fields, fingerprint
 from saecli.core.errors import InputError
 from saecli.core.inputs import RUNS, Input, hash_file
+from saecli.core.ranks import ONE, Ranks
 from saecli.core.redact import redact
 from saecli.core.result import Result, to_json
 from saecli.core.threads import default_threads
@@ -80,6 +81,7 @@ class Run:
         seed: The seed of everything random.
         threads: The CPU threads to use; when continuing, the recorded count.
         manifest: The manifest document.
+        ranks: The processes that compute this run; only the first one opens and writes it, the others follow.
     """
 
     def __init__(self, config: CommandConfig, directory: Path, digest: str) -> None:
@@ -91,6 +93,7 @@ class Run:
         self.seed = int(getattr(config, "seed", 0))
         self.threads = int(getattr(config, "threads", 0)) or default_threads()
         self.manifest: dict[str, Any] = {}
+        self.ranks: Ranks = ONE
         self._fresh = False
         self._made: list[Path] = []
         self._lock: int | None = None
@@ -105,6 +108,7 @@ class Run:
         inputs: Mapping[str, Input] | None = None,
         sources: Mapping[str, str] | None = None,
         argv: Sequence[str] = (),
+        ranks: Ranks = ONE,
     ) -> Run:
         """Opens the output directory of a configuration.
 
@@ -113,6 +117,7 @@ class Run:
             inputs: The inputs known before the engine starts, by configuration field.
             sources: Where each value came from, for the manifest.
             argv: The command line, for the manifest.
+            ranks: The processes that compute the run, of which this one is the first; the others are told.
 
         Raises:
             InputError: The directory is foreign, holds another run, is in use, or cannot be written.
@@ -121,7 +126,23 @@ class Run:
         digest = fingerprint(config, {name: one.sha256 for name, one in inputs.items()})
         run = cls(config, run_directory(config, digest), digest)
         run._inputs = inputs
+        run.ranks = ranks
         run._open(dict(sources or {}), list(argv))
+        facts = {"directory": str(run.directory.absolute()), "fingerprint": digest, "threads": run.threads}
+        ranks.say("run", {**facts, "complete": run.complete, "resuming": run.resuming})
+        return run
+
+    @classmethod
+    def follow(cls, config: CommandConfig, ranks: Ranks) -> Run:
+        """The run that the first process opens, for another one, which writes nothing to it.
+
+        Raises:
+            SaecliError: The first process could not open it.
+        """
+        told = ranks.hear("run")
+        run = cls(config, Path(told["directory"]), told["fingerprint"])
+        run.ranks = ranks
+        run.threads, run.complete, run.resuming = told["threads"], told["complete"], told["resuming"]
         return run
 
     # -- opening ------------------------------------------------------------------------------------------------------
@@ -261,6 +282,7 @@ class Run:
             "argv": redact(list(argv)),
             "seed": self.seed,
             "threads": self.threads,
+            "processes": self.ranks.size,
             "inputs": {name: redact(one.to_json()) for name, one in self._inputs.items()},
             "versions": {"python": platform.python_version(), **manifest.versions()},
             "platform": platform.platform(),
@@ -281,6 +303,8 @@ class Run:
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[Path]:
         """Gives a temporary path; what is written there appears as `name` when the block ends without an error."""
+        if not self.ranks.first:
+            raise RuntimeError("only the first process writes")
         path = self.path(name)
         if path.relative_to(self.directory).parts[0] in (WORK, manifest.NAME):
             raise ValueError(f"{name!r} is a name the run keeps for itself")
