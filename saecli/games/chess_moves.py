@@ -120,19 +120,22 @@ class LegalMoves:
         known = (steps.promotion >= 0) & (steps.promotion <= QUEEN)
         return known & (np.bincount(self.row[fits], minlength=len(self.position)) > 0)
 
-    def table(self) -> npt.NDArray[np.uint16]:
-        """uint16 [N, 218]: the moves of each position as codes of the real board, 0 after the last one."""
+    def every(self) -> tuple[npt.NDArray[np.intp], Steps]:
+        """All moves of all positions in order: the position of each, intp [R], and the moves, R of them."""
         entry, target = np.divmod(np.flatnonzero(_unpacked(self.targets)), 64)
         weight = self.weight[entry]
         entry, target = np.repeat(entry, weight), np.repeat(target, weight)
-        promotion = np.zeros(len(entry), dtype=np.int64)
+        promotion = np.zeros(len(entry), dtype=np.intp)
         promotes = np.flatnonzero(self.weight[entry] == 4)
         promotion[promotes] = 1 + np.arange(len(promotes)) % 4
-        row = self.row[entry]
-        flip = self.position.flip[row]
+        return self.row[entry], Steps(self.piece[entry], BITS[self.origin[entry]], BITS[target], promotion)
+
+    def table(self) -> npt.NDArray[np.uint16]:
+        """uint16 [N, 218]: the moves of each position as codes of the real board, 0 after the last one."""
+        row, steps = self.every()
         found = np.zeros((len(self.position), MOST_MOVES), dtype=np.uint16)
         column = np.arange(len(row)) - self._total[self.bounds[:-1]][row]
-        found[row, column] = (self.origin[entry] ^ flip) | (target ^ flip) << 6 | promotion << 12
+        found[row, column] = codes(self.position.take(row), steps)
         return found
 
 

@@ -66,3 +66,32 @@ def transcript(seed: int, plies: int) -> str:
     for board, move in game(seed, plies):
         words.append(f"{board.fullmove_number}." * board.turn + board.san(move))
     return ";" + " ".join(words)
+
+
+def next_characters(moves: list[int], width: int) -> list[dict[str, float]]:
+    """The distribution of each character behind the first of a text of random moves, by listing every move's text.
+
+    Args:
+        moves: coded, 0 after the game's end.
+        width: characters of the text.
+    """
+    board, found = chess.Board(), []
+    for ply, played in enumerate(map(move_of, filter(None, moves))):
+        before = f"{' ' if ply else ';'}{'' if ply % 2 else f'{ply // 2 + 1}.'}"
+        found += [{character: 1.0} for character in before[1:]]
+        texts = {move: _with_what_follows(board, move) for move in board.legal_moves}
+        word = texts[played]
+        for at in range(len(word)):
+            following = [text[at] for text in texts.values() if text[:at] == word[:at]]
+            found.append({character: following.count(character) / len(following) for character in following})
+        board.push(played)
+    return [row for row in found if "$" not in row][: width - 1]
+
+
+def _with_what_follows(board: chess.Board, move: chess.Move) -> str:
+    """A move as it is written and the space behind it, ``$`` if the game is over."""
+    word = board.san(move)
+    board.push(move)
+    word += " " if any(board.legal_moves) else "$"
+    board.pop()
+    return word
