@@ -19,6 +19,7 @@ import torch
 
 from saecli.core.dictionary import DictionaryConfig
 from saecli.core.site import Site
+from saecli.train.settings import Settings
 from saecli.train.step import StepInput, Workspace
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
 from tests.twins.topk_step import topk_step as plain_topk_step
@@ -32,7 +33,8 @@ TURN = 3
 def make(d: int, latents: int, k: int) -> DictionaryTrainer:
     """A trainer with an initialised dictionary."""
     shape = DictionaryConfig("topk", d, latents, SITE, SITE, d, {"k": k})
-    return DictionaryTrainer(TrainerConfig("", shape, 1e-3, 0.0, d // 2, 1 / 32, 10**9, 1.0, 0), torch.device("cpu"))
+    settings = Settings(k=k, aux_k=d // 2, dead_after=10**9)
+    return DictionaryTrainer(TrainerConfig("", shape, "topk", 0, settings), torch.device("cpu"))
 
 
 def data(d: int, batch: int) -> torch.Tensor:

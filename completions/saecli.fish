@@ -121,9 +121,9 @@ complete -c saecli -n '__saecli_at "train lm"' -l help -d 'Show this message and
 complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
 complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk batchtopk gated jumprelu'
 complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard, gated).' -x
-complete -c saecli -n '__saecli_at "train sae"' -l target-l0 -d 'Active features per token that are aimed at (jumprelu).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary. Repeatable.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard, gated). Repeatable.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l target-l0 -d 'Active features per token that are aimed at (jumprelu). Repeatable.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l sparsity-p -d 'Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l processing -d 'Weights of the model as they are, or folded as TransformerLens does.' -x -a 'raw folded'
 complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.' -x -a '(__fish_complete_directories)'
@@ -210,7 +210,7 @@ complete -c saecli -n '__saecli_at "convert"' -l tokenizer -d 'Vocabulary (ascii
 complete -c saecli -n '__saecli_at "convert"' -l column -d 'Column of tables; text, tokens, input_ids, story or content if not given.' -x
 complete -c saecli -n '__saecli_at "convert"' -l documents -d 'What a document of a .txt is: the file, its lines, or what stands between two of a text given here.' -x
 complete -c saecli -n '__saecli_at "convert"' -l separator -d 'Token written after every document.' -x -a 'none newline eos'
-complete -c saecli -n '__saecli_at "convert"' -l split -d 'Held out: documents by their hash, all but the head of the tokens, or files by train and val in their names; auto is head for one text that is one document, else documents.' -x -a 'auto documents head names'
+complete -c saecli -n '__saecli_at "convert"' -l split -d 'Held out: documents by their hash, all but the head of the tokens, or files by train and val in their names; auto is names if all say it, head for one text that is one document, else documents.' -x -a 'auto documents head names'
 complete -c saecli -n '__saecli_at "convert"' -l val-fraction -d 'Share that is held out.' -x
 complete -c saecli -n '__saecli_at "convert"' -l shard-tokens -d 'Most tokens of a shard.' -x
 complete -c saecli -n '__saecli_at "convert"' -l include -d 'Only the dictionaries whose name fits this pattern.' -x

@@ -142,9 +142,9 @@ _saecli_train_sae() {
         '*--kind=[Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
         '--arch=[Architecture.]:value:(standard topk batchtopk gated jumprelu)' \
         '*--k=[Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.]:value: ' \
-        '--latents=[Features per dictionary.]:value: ' \
-        '--l1=[Weight of the L1 penalty (standard, gated).]:value: ' \
-        '--target-l0=[Active features per token that are aimed at (jumprelu).]:value: ' \
+        '*--latents=[Features per dictionary. Repeatable.]:value: ' \
+        '*--l1=[Weight of the L1 penalty (standard, gated). Repeatable.]:value: ' \
+        '*--target-l0=[Active features per token that are aimed at (jumprelu). Repeatable.]:value: ' \
         '--sparsity-p=[Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.]:value: ' \
         '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
         '--data=[What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.]:value:_files -/' \
@@ -243,7 +243,7 @@ _saecli_convert() {
         '--column=[Column of tables; text, tokens, input_ids, story or content if not given.]:value: ' \
         '--documents=[What a document of a .txt is: the file, its lines, or what stands between two of a text given here.]:value: ' \
         '--separator=[Token written after every document.]:value:(none newline eos)' \
-        '--split=[Held out: documents by their hash, all but the head of the tokens, or files by train and val in their names; auto is head for one text that is one document, else documents.]:value:(auto documents head names)' \
+        '--split=[Held out: documents by their hash, all but the head of the tokens, or files by train and val in their names; auto is names if all say it, head for one text that is one document, else documents.]:value:(auto documents head names)' \
         '--val-fraction=[Share that is held out.]:value: ' \
         '--shard-tokens=[Most tokens of a shard.]:value: ' \
         '*--include=[Only the dictionaries whose name fits this pattern.]:value: ' \

@@ -34,18 +34,18 @@ def batchtopk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     made = cast(JumpReLU, dictionary)
     batch, width = step.y_BD.shape
     centred_BD = centred(made, step)
-    chosen = _select(made, centred_BD, max(1, round(step.target_l0 * batch)), step)
+    chosen = _select(made, centred_BD, max(1, round(step.settings.k * batch)), step)
     back = backward(made, chosen, step)
     fired_F = set_gradients(made, chosen, back, centred_BD)
     aux = lift = 0.0
-    if len(step.dead_N) and step.aux_coefficient > 0 and back.error > 0:
+    if len(step.dead_N) and step.settings.aux_coefficient > 0 and back.error > 0:
         aux, lift = auxiliary(made, step, centred_BD, back.residual_BD, back.error)
     finish_b_dec(made)
     made.threshold_F.grad = None
     if len(chosen.values_N):
         made.threshold_F.data.lerp_(chosen.values_N.min().expand_as(made.threshold_F), THRESHOLD_RATE)
     mse = back.error / (batch * width)
-    loss = mse + step.aux_coefficient * (aux + lift)
+    loss = mse + step.settings.aux_coefficient * (aux + lift)
     return StepOutput(loss, mse, len(chosen.values_N) / batch, fired_F, aux)
 
 

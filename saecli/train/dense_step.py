@@ -24,7 +24,7 @@ def standard_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         norms_F = dictionary.W_dec_FD.norm(dim=1)
         mse = (dictionary.decode(acts_BF) - step.y_BD).square().mean()
         penalty = _power_sum(acts_BF, norms_F, step.p) / width
-        loss = mse + step.l1 * penalty
+        loss = mse + step.settings.l1 * penalty
         loss.backward()
     acts_BF, norms_F = acts_BF.detach(), norms_F.detach()
     penalties = None

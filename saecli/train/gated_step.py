@@ -32,7 +32,7 @@ def gated_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         guess_BD = gate_BF @ made.W_dec_FD.detach() + made.b_dec_D.detach()
         aux = (guess_BD - step.y_BD).square().mean()
         penalty = gate_BF.sum() / step.y_BD.numel()
-        loss = mse + step.l1 * penalty + aux
+        loss = mse + step.settings.l1 * penalty + aux
         loss.backward()
     active_BF = acts_BF.detach() > 0
     l0 = float(active_BF.sum(-1).float().mean())

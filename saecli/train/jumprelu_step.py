@@ -37,7 +37,7 @@ def jumprelu_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     made = cast(JumpReLU, dictionary)
     batch, width = step.y_BD.shape
     theta_F = made.threshold_F.detach()
-    window = step.bandwidth * made.config.d_in**0.5
+    window = step.settings.bandwidth * made.config.d_in**0.5
     centred_BD = centred(made, step)
     near = select_above(made, centred_BD, theta_F - window / 2, step)  # what is active or within the window
     theta_N = theta_F[near.indices_N]
@@ -45,19 +45,19 @@ def jumprelu_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     chosen = near._replace(values_N=near.values_N * above_N)
     back = backward(made, chosen, step)
     mse, l0 = back.error / (batch * width), int(above_N.count_nonzero()) / batch
-    excess = l0 / step.target_l0 - 1
+    excess = l0 / step.settings.target_l0 - 1
 
     within_N = (near.values_N - theta_N).abs() < window / 2
-    slope = 2 * step.l0_penalty * excess / (step.target_l0 * batch)
+    slope = 2 * step.settings.l0_penalty * excess / (step.settings.target_l0 * batch)
     pull_N = (theta_N * back.inner_N * (2 / (batch * width)) + slope) * within_N
     theta_grad_F = torch.zeros_like(theta_F).index_add_(0, near.indices_N, pull_N).div_(-window)
     fired_F = set_gradients(made, chosen, back._replace(inner_N=back.inner_N * above_N), centred_BD)
     lift = 0.0
-    if len(step.dead_N) and step.aux_coefficient > 0:
+    if len(step.dead_N) and step.settings.aux_coefficient > 0:
         lift = _lift(made, step, centred_BD, theta_grad_F)
     made.threshold_F.grad = theta_grad_F
     finish_b_dec(made)
-    loss = mse + step.l0_penalty * excess**2 + step.aux_coefficient * lift
+    loss = mse + step.settings.l0_penalty * excess**2 + step.settings.aux_coefficient * lift
     return StepOutput(loss, mse, l0, fired_F, lift)
 
 
@@ -67,7 +67,7 @@ def _lift(made: JumpReLU, step: StepInput, centred_BD: Tensor, theta_grad_F: Ten
     pre_BN = torch.addmm(made.b_enc_F.detach()[dead_N], centred_BD, made.W_enc_DF.detach()[:, dead_N])
     short_BN = made.threshold_F.detach()[dead_N] - pre_BN
     low_BN = (short_BN > 0).to(pre_BN.dtype)
-    push = step.aux_coefficient / low_BN.numel()
+    push = step.settings.aux_coefficient / low_BN.numel()
     counts_N = low_BN.sum(0) * push
     theta_grad_F.index_add_(0, dead_N, counts_N)
     if made.b_enc_F.grad is not None and made.W_enc_DF.grad is not None:

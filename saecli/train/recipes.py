@@ -15,28 +15,30 @@ class Recipe:
     """How an architecture is trained.
 
     Attributes:
-        step: ``module:function`` of the step.
+        step: ``module:function`` of the step, below :mod:`saecli.train`.
         arch: What the trained dictionary is at inference.
         unit_decoder: Decoder rows are kept at norm 1 (and their gradients orthogonal to them).
-        takes_k: Whether ``--k`` says how many features are active.
+        sparsity: The setting that decides how many features are active; several values of it train several suites.
+        anneals: Whether its penalty has an exponent that can fall (:mod:`saecli.train.anneal`).
     """
 
     step: str
     arch: str
     unit_decoder: bool
-    takes_k: bool = False
+    sparsity: str
+    anneals: bool = False
 
 
 RECIPES: Final[dict[str, Recipe]] = {
-    "standard": Recipe("saecli.train.dense_step:standard_step", "standard", unit_decoder=False),
-    "topk": Recipe("saecli.train.sparse_step:topk_step", "topk", unit_decoder=True, takes_k=True),
-    "batchtopk": Recipe("saecli.train.batchtopk_step:batchtopk_step", "jumprelu", unit_decoder=True, takes_k=True),
-    "gated": Recipe("saecli.train.gated_step:gated_step", "gated", unit_decoder=True),
-    "jumprelu": Recipe("saecli.train.jumprelu_step:jumprelu_step", "jumprelu", unit_decoder=True),
+    "standard": Recipe("dense_step:standard_step", "standard", unit_decoder=False, sparsity="l1", anneals=True),
+    "topk": Recipe("sparse_step:topk_step", "topk", unit_decoder=True, sparsity="k"),
+    "batchtopk": Recipe("batchtopk_step:batchtopk_step", "jumprelu", unit_decoder=True, sparsity="k"),
+    "gated": Recipe("gated_step:gated_step", "gated", unit_decoder=True, sparsity="l1"),
+    "jumprelu": Recipe("jumprelu_step:jumprelu_step", "jumprelu", unit_decoder=True, sparsity="target_l0"),
 }
 
 
 def step_function(recipe: str) -> StepFunction:
     """The step of a recipe."""
     module, name = RECIPES[recipe].step.split(":")
-    return getattr(import_module(module), name)
+    return getattr(import_module(f"saecli.train.{module}"), name)

@@ -15,17 +15,25 @@ VECTORS_SITE: Final = "0.resid_pre"
 
 @dataclass(frozen=True, kw_only=True)
 class SaeTable(CommandConfig):
-    """One ``[[sae]]`` table: dictionaries of one shape at some sites. Every k makes a suite of its own."""
+    """One ``[[sae]]`` table: dictionaries of one architecture at some sites.
 
+    Every value of k, l1 or target_l0, whichever the architecture has, and every width makes a suite of its own.
+    """
+
+    name: str = option("", help="First part of the names of its suites, if there are several.")
     kind: tuple[str, ...] = option(("resid_pre",), help="Site kinds; mlp_in>mlp_out is a transcoder.")
     layers: str = option(":", help="Layers of those kinds, as a Python slice: 0..n for resid_pre, else block numbers.")
     arch: str = option("topk", help="Architecture.", choices=tuple(RECIPES))
     k: tuple[int, ...] = option(
-        (32,), help="Active features per token (topk; on average: batchtopk); several values train several suites."
+        (32,),
+        help="Active features per token (topk; on average: batchtopk); several values train several suites.",
+        minimum=1,
     )
-    latents: int = option(1024, help="Features per dictionary.", minimum=1)
-    l1: float = option(1.0, help="Weight of the L1 penalty (standard, gated).", minimum=0.0)
-    target_l0: float = option(32.0, help="Active features per token that are aimed at (jumprelu).", minimum=0.0)
+    latents: tuple[int, ...] = option((1024,), help="Features per dictionary; several train several suites.", minimum=1)
+    l1: tuple[float, ...] = option((1.0,), help="Weight of the L1 penalty (standard, gated).", minimum=0.0)
+    target_l0: tuple[float, ...] = option(
+        (32.0,), help="Active features per token that are aimed at (jumprelu).", minimum=0.0
+    )
     sparsity_p: float = option(
         1.0, help="Last exponent of an annealed penalty (standard); 1 for none.", minimum=0.05, maximum=1.0
     )
@@ -59,10 +67,17 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         minimum=1,
         panel="Dictionaries",
     )
-    latents: int = option(1024, help="Features per dictionary.", minimum=1, panel="Dictionaries")
-    l1: float = option(1.0, help="Weight of the L1 penalty (standard, gated).", minimum=0.0, panel="Dictionaries")
-    target_l0: float = option(
-        32.0, help="Active features per token that are aimed at (jumprelu).", minimum=0.0, panel="Dictionaries"
+    latents: tuple[int, ...] = option(
+        (1024,), help="Features per dictionary. Repeatable.", minimum=1, panel="Dictionaries"
+    )
+    l1: tuple[float, ...] = option(
+        (1.0,), help="Weight of the L1 penalty (standard, gated). Repeatable.", minimum=0.0, panel="Dictionaries"
+    )
+    target_l0: tuple[float, ...] = option(
+        (32.0,),
+        help="Active features per token that are aimed at (jumprelu). Repeatable.",
+        minimum=0.0,
+        panel="Dictionaries",
     )
     sparsity_p: float = option(
         1.0,

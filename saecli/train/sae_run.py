@@ -14,9 +14,11 @@ from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
 from saecli.core.suite import Suite
 from saecli.formats.suite import rounded, suite_files, with_measurements
-from saecli.train.sae import METRICS, SaeResult, plan_dictionaries, plan_on_vectors, train_on_vectors, train_sae
+from saecli.train.sae import train_on_vectors, train_sae
 from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.sae_data import open_data, open_held_out
+from saecli.train.sae_loop import METRICS, SaeResult
+from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
 from saecli.train.vectors import VectorFiles, measure_vectors
 
 
@@ -81,7 +83,7 @@ def plan(config: TrainSaeConfig) -> list[str]:
         widths = {site: info.width(site) for p in plans for site in (p.dictionary.reads, p.dictionary.writes)}
     weights = sum(p.dictionary.n_latents * (p.dictionary.d_in + p.dictionary.d_out + 1) for p in plans)
     megabytes = (12 * weights + 2 * 4 * config.buffer * sum(widths.values())) / 1e6
-    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, lr {p.lr:.2g}" for p in plans]
+    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, lr {p.settings.lr:.2g}" for p in plans]
     return [
         *lines,
         f"{config.tokens:,} vectors each of {read}, about {megabytes:,.0f} MB of buffers and weights",

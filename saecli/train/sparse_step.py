@@ -97,11 +97,11 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     topk.W_enc_DF.grad, topk.b_enc_F.grad = g_enc_FD.T, g_b_enc_F
     topk.W_dec_FD.grad, topk.b_dec_D.grad = g_dec_FD, residual_BD.sum(0).mul_(factor)
     aux = lift = 0.0
-    if len(step.dead_N) and step.aux_coefficient > 0 and error > 0:
+    if len(step.dead_N) and step.settings.aux_coefficient > 0 and error > 0:
         aux, lift = auxiliary(topk, step, centred_BD, residual_BD, error)
     finish_b_dec(topk)
     mse = error / (batch * width)
-    return StepOutput(mse + step.aux_coefficient * (aux + lift), mse, active / batch, fired_F, aux)
+    return StepOutput(mse + step.settings.aux_coefficient * (aux + lift), mse, active / batch, fired_F, aux)
 
 
 def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step: StepInput) -> tuple[Tensor, Tensor]:
@@ -134,9 +134,9 @@ def auxiliary(
     b_N = dictionary.b_enc_F.detach()[dead_N]
     g_enc_DF, g_dec_FD = cast(Tensor, dictionary.W_enc_DF.grad), cast(Tensor, dictionary.W_dec_FD.grad)
     g_b_enc_F = cast(Tensor, dictionary.b_enc_F.grad)
-    keep = min(step.aux_k, len(dead_N))
+    keep = min(step.settings.aux_k, len(dead_N))
     left = low = 0.0
-    push = step.aux_coefficient / (len(centred_BD) * len(dead_N))
+    push = step.settings.aux_coefficient / (len(centred_BD) * len(dead_N))
     for start in range(0, len(centred_BD), _AUX_ROWS):
         part_CD = centred_BD[start : start + _AUX_ROWS]
         pre_CN = torch.addmm(b_N, part_CD, enc_DN)
@@ -150,7 +150,7 @@ def auxiliary(
         # e − ê with e = −residual, so its negative is residual + ê.
         miss_CD = torch.addmm(residual_BD[start : start + _AUX_ROWS], acts_CN, dec_ND)
         left += float(miss_CD.square().sum())
-        grad_CD = miss_CD.mul_(2 * step.aux_coefficient / error)
+        grad_CD = miss_CD.mul_(2 * step.settings.aux_coefficient / error)
         inner_CN = (grad_CD @ dec_ND.T).mul_(acts_CN > 0).sub_(lifted_CN, alpha=push)
         g_dec_FD.index_add_(0, dead_N, acts_CN.T @ grad_CD)
         g_enc_DF.T.index_add_(0, dead_N, inner_CN.T @ part_CD)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from saecli.core.dictionary import Dictionary
+from saecli.train.settings import Settings
 
 
 class Workspace:
@@ -44,26 +45,16 @@ class StepInput:
         x_BD: [B, d_in] vectors at the site read, scaled to unit variance per dimension on average.
         y_BD: [B, d_out] targets; the same tensor as ``x_BD`` for an autoencoder.
         dead_N: int64 indices of the dead latents, perhaps none.
-        aux_k: Latents among the dead that reconstruct the residual error.
-        aux_coefficient: Weight of the auxiliary loss.
-        l1: Weight of the L1 penalty (standard, gated).
-        target_l0: Mean number of active features wanted (jumprelu); ``k`` of the others that select.
-        l0_penalty: Weight of the distance to it (jumprelu).
-        bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
-        p: Exponent of the penalty (standard).
-        next_p: An exponent for which the penalty is wanted too (standard).
+        settings: Weights and sizes; those that a schedule changes are as they are at this step.
+        p: Exponent of an annealed penalty.
+        next_p: An exponent for which the penalty is wanted too.
         workspace: Reusable buffers.
     """
 
     x_BD: Tensor
     y_BD: Tensor
     dead_N: Tensor
-    aux_k: int = 0
-    aux_coefficient: float = 0.0
-    l1: float = 0.0
-    target_l0: float = 32.0
-    l0_penalty: float = 1.0
-    bandwidth: float = 1e-2
+    settings: Settings = field(default_factory=Settings)
     p: float = 1.0
     next_p: float | None = None
     workspace: Workspace = field(default_factory=Workspace)

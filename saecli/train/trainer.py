@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.dictionaries import make_dictionary
-from saecli.dictionaries.gated import Gated
 from saecli.dictionaries.jumprelu import JumpReLU
-from saecli.train.anneal import PAnneal
 from saecli.train.recipes import RECIPES, step_function
+from saecli.train.schedule import Schedule
+from saecli.train.settings import Settings
+from saecli.train.start import initial_weights, start_from, unit_scale
 from saecli.train.step import StepInput, StepOutput, Workspace
-
-_THRESHOLD_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -34,36 +33,16 @@ class TrainerConfig:
     Attributes:
         variant: Name of the suite it belongs to; empty when there is one suite.
         dictionary: What it is.
-        lr: Highest learning rate.
-        l1: Weight of the L1 penalty (standard, gated).
-        aux_k: Dead latents in the auxiliary loss.
-        aux_coefficient: Weight of the auxiliary loss.
-        dead_after: Vectors without firing after which a latent counts as dead.
-        grad_clip: Largest gradient norm; 0 for no limit.
+        recipe: Name in :data:`saecli.train.recipes.RECIPES`.
         seed: Of the initial weights.
-        recipe: Name in :data:`saecli.train.recipes.RECIPES`; that of the architecture if empty.
-        target_l0: Mean number of active features (jumprelu), or the k of a batch (batchtopk).
-        l0_penalty: Weight of the distance to it (jumprelu).
-        bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
-        sparsity_p: Last exponent of an annealed penalty (standard); 1 for none.
-        anneal_start: Share of the run after which the exponent falls.
+        settings: The numbers.
     """
 
     variant: str
     dictionary: DictionaryConfig
-    lr: float
-    l1: float
-    aux_k: int
-    aux_coefficient: float
-    dead_after: int
-    grad_clip: float
+    recipe: str
     seed: int
-    recipe: str = ""
-    target_l0: float = 32.0
-    l0_penalty: float = 1.0
-    bandwidth: float = 1e-2
-    sparsity_p: float = 1.0
-    anneal_start: float = 0.3
+    settings: Settings
 
     @property
     def name(self) -> str:
@@ -87,44 +66,19 @@ class DictionaryTrainer:
         self.dictionary = make_dictionary(shape).to(device)
         self.scale_in = self.scale_out = 1.0
         self.since_fired_F = torch.zeros(shape.n_latents, dtype=torch.int64, device=device)
-        recipe = config.recipe or shape.arch
-        self._unit_decoder = RECIPES[recipe].unit_decoder
-        self._step = step_function(recipe)
-        self.anneal = PAnneal(config.anneal_start, config.sparsity_p) if config.sparsity_p < 1 else None
-        # The transposed bags of the sparse step give [F, D] gradients, so W_enc is laid out as [F, D] in memory.
-        generator = torch.Generator().manual_seed(_seed(config))
-        W_dec_FD = torch.randn(shape.n_latents, shape.d_out, generator=generator)
-        W_dec_FD /= W_dec_FD.norm(dim=1, keepdim=True)
-        W_enc_FD = W_dec_FD.clone()
-        if shape.d_in != shape.d_out:
-            W_enc_FD = torch.randn(shape.n_latents, shape.d_in, generator=generator)
-            W_enc_FD /= W_enc_FD.norm(dim=1, keepdim=True)
-        self.dictionary.W_enc_DF = nn.Parameter(W_enc_FD.to(device).T)
-        self.dictionary.W_dec_FD = nn.Parameter(W_dec_FD.to(device))
-        self._adam = torch.optim.Adam(self.dictionary.parameters(), lr=config.lr, fused=device.type != "mps")
+        self.schedule = Schedule(config.settings)
+        self._recipe, self._step = RECIPES[config.recipe], step_function(config.recipe)
+        initial_weights(self.dictionary, _seed(config))
+        self._adam = torch.optim.Adam(self.dictionary.parameters(), lr=config.settings.lr, fused=device.type != "mps")
 
     @torch.no_grad()
     def start(self, x_ND: Tensor, y_ND: Tensor) -> None:
-        """Set scale, b_dec (to the mean of the target) and thresholds from a first sample, in the units of the model.
-
-        Thresholds begin where ``target_l0`` features are active on average, one for all features. Decoder rows of a
-        transcoder begin along what its output covaries with in the direction of the encoder.
-        """
-        self.scale_in, self.scale_out = _scale(x_ND), _scale(y_ND)
-        self.dictionary.b_dec_D.copy_(y_ND.mean(0) * self.scale_out)
-        if y_ND is not x_ND:  # what the output covaries with along each encoder direction
-            products_DD = (x_ND - x_ND.mean(0)).T @ (y_ND - y_ND.mean(0))
-            W_dec_FD = self.dictionary.W_enc_DF.T @ products_DD
-            self.dictionary.W_dec_FD.copy_(W_dec_FD / W_dec_FD.norm(dim=1, keepdim=True).clamp_min(1e-12))
-        if not self.dictionary.subtracts_b_dec:
-            self.dictionary.b_enc_F.copy_(-(x_ND.mean(0) * self.scale_in) @ self.dictionary.W_enc_DF)
-            if isinstance(self.dictionary, Gated):
-                self.dictionary.b_mag_F.copy_(self.dictionary.b_enc_F)
-        if isinstance(self.dictionary, JumpReLU):
-            sample_SD = x_ND[:: max(1, len(x_ND) // _THRESHOLD_ROWS)][:_THRESHOLD_ROWS] * self.scale_in
-            pre_N = self.dictionary.preactivations(sample_SD).view(-1)
-            active = min(len(pre_N), max(1, round(self.config.target_l0 * len(sample_SD))))
-            self.dictionary.threshold_F.fill_(pre_N.kthvalue(len(pre_N) - active + 1).values.clamp_min(0))
+        """Set scales, biases and thresholds from a first sample, in the units of the model (:func:`start_from`)."""
+        self.scale_in, self.scale_out = unit_scale(x_ND), unit_scale(y_ND)
+        x_scaled_ND = x_ND * self.scale_in
+        y_scaled_ND = x_scaled_ND if y_ND is x_ND else y_ND * self.scale_out
+        active = getattr(self.config.settings, self._recipe.sparsity)
+        start_from(self.dictionary, x_scaled_ND, y_scaled_ND, active)
 
     @torch.no_grad()
     def step(self, x_BD: Tensor, y_BD: Tensor, lr_factor: float, space: Workspace, done: float = 0.0) -> StepOutput:
@@ -136,56 +90,36 @@ class DictionaryTrainer:
             space: Buffers of the calling thread.
             done: 0..1, share of the run before this step.
         """
-        config = self.config
+        settings = self.schedule.at(done)
         same = y_BD is x_BD
         x_BD *= self.scale_in
         if not same:
             y_BD *= self.scale_out
-        dead_N = (self.since_fired_F >= config.dead_after).nonzero()[:, 0]
-        p, next_p, alpha = 1.0, None, 1.0
-        if self.anneal is not None:
-            self.anneal.advance(done)
-            p, next_p, alpha = self.anneal.p, self.anneal.next_p, self.anneal.alpha
-        out = self._step(
-            self.dictionary,
-            StepInput(
-                x_BD,
-                y_BD,
-                dead_N,
-                aux_k=config.aux_k,
-                aux_coefficient=config.aux_coefficient,
-                l1=config.l1 * alpha,
-                target_l0=config.target_l0,
-                l0_penalty=config.l0_penalty,
-                bandwidth=config.bandwidth,
-                p=p,
-                next_p=next_p,
-                workspace=space,
-            ),
-        )
-        if self.anneal is not None and out.penalties is not None:
-            self.anneal.record(*out.penalties)
+        dead_N = (self.since_fired_F >= settings.dead_after).nonzero()[:, 0]
+        given = StepInput(x_BD, y_BD, dead_N, settings, self.schedule.p, self.schedule.next_p, space)
+        out = self._step(self.dictionary, given)
+        self.schedule.record(out.penalties)
         self.since_fired_F += len(x_BD)
         self.since_fired_F[out.fired_F] = 0
         if math.isfinite(out.loss):
-            self._update(lr_factor)
+            self._update(settings, lr_factor)
         return out
 
-    def _update(self, lr_factor: float) -> None:
+    def _update(self, settings: Settings, lr_factor: float) -> None:
         decoder = self.dictionary.W_dec_FD
-        if self._unit_decoder and decoder.grad is not None:
+        if self._recipe.unit_decoder and decoder.grad is not None:
             along_F11 = decoder.grad[:, None] @ decoder[:, :, None]  # no temporary of the decoder's size
             decoder.grad.addcmul_(decoder, along_F11[:, 0], value=-1)
-        if self.config.grad_clip:
+        if settings.grad_clip:
             gradients = [p.grad for p in self.dictionary.parameters() if p.grad is not None]
             norm = float(nn.utils.get_total_norm(gradients))
-            if norm > self.config.grad_clip:
+            if norm > settings.grad_clip:
                 for gradient in gradients:
-                    gradient *= self.config.grad_clip / norm
+                    gradient *= settings.grad_clip / norm
         for group in self._adam.param_groups:
-            group["lr"] = self.config.lr * lr_factor
+            group["lr"] = settings.lr * lr_factor
         self._adam.step()
-        if self._unit_decoder:
+        if self._recipe.unit_decoder:
             decoder /= decoder.norm(dim=1, keepdim=True)
         if isinstance(self.dictionary, JumpReLU):
             self.dictionary.threshold_F.clamp_(min=0)
@@ -193,7 +127,7 @@ class DictionaryTrainer:
     @property
     def dead_share(self) -> float:
         """Share of latents that have not fired for ``dead_after`` vectors."""
-        return float((self.since_fired_F >= self.config.dead_after).float().mean())
+        return float((self.since_fired_F >= self.config.settings.dead_after).float().mean())
 
     @torch.no_grad()
     def finished(self) -> Dictionary:
@@ -218,7 +152,7 @@ class DictionaryTrainer:
             "adam": self._adam.state_dict(),
             "since_fired": self.since_fired_F,
             "scale": [self.scale_in, self.scale_out],
-            "anneal": self.anneal.state() if self.anneal is not None else None,
+            "schedule": self.schedule.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -227,14 +161,7 @@ class DictionaryTrainer:
         self._adam.load_state_dict(state["adam"])
         self.since_fired_F.copy_(state["since_fired"])
         self.scale_in, self.scale_out = state["scale"]
-        if self.anneal is not None:
-            self.anneal.load(state["anneal"])
-
-
-def _scale(x_ND: Tensor) -> float:
-    """1 / root of the variance per dimension, 1 for constant input."""
-    variance = float((x_ND - x_ND.mean(0)).square().mean())
-    return 1 / math.sqrt(variance) if variance > 0 else 1.0
+        self.schedule.load(state["schedule"])
 
 
 def _seed(config: TrainerConfig) -> int:

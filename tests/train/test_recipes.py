@@ -10,13 +10,15 @@ import torch
 from saecli.core.config import resolve
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.errors import UsageError
+from saecli.core.site import Site
 from saecli.dictionaries import ARCHITECTURES, make_dictionary
 from saecli.dictionaries.gated import Gated
 from saecli.dictionaries.jumprelu import JumpReLU
 from saecli.train.anneal import PAnneal
 from saecli.train.recipes import RECIPES, step_function
-from saecli.train.sae import plan_dictionaries
 from saecli.train.sae_config import TrainSaeConfig
+from saecli.train.sae_plan import plan_dictionaries
+from saecli.train.settings import Settings
 from saecli.train.step import StepInput, Workspace
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
 from tests.train.test_sae import NONE, OUT, SITE, features, tiny_model
@@ -33,7 +35,8 @@ def random_dictionary(arch: str, transcoder: bool = False) -> Dictionary:
 def batch(transcoder: bool = False, **values: object) -> StepInput:
     x = torch.randn(600, 12, dtype=torch.float64)
     y = torch.randn_like(x) if transcoder else x
-    return StepInput(x, y, **{"dead_N": NONE, **values})  # type: ignore[arg-type]
+    dead_N, p, next_p = values.pop("dead_N", NONE), values.pop("p", 1.0), values.pop("next_p", None)
+    return StepInput(x, y, dead_N, Settings(**values), p, next_p)  # type: ignore[arg-type]
 
 
 def check_gradients(recipe: str, made: Dictionary, step: StepInput, loss: torch.Tensor) -> None:
@@ -100,7 +103,7 @@ def test_batchtopk_step_has_the_gradients_of_its_formula(transcoder, dead, befor
     made = cast(JumpReLU, random_dictionary("jumprelu", transcoder))
     made.threshold_F.requires_grad_(False).fill_(before)
     dead_N = torch.randperm(40)[:dead].sort().values
-    step = batch(transcoder, dead_N=dead_N, target_l0=5.0, aux_k=3, aux_coefficient=0.25)
+    step = batch(transcoder, dead_N=dead_N, k=5, aux_k=3, aux_coefficient=0.25)
     pre = centre(made, step.x_BD) @ made.W_enc_DF + made.b_enc_F
     values, places = pre.relu().view(-1).topk(5 * 600)
     acts = torch.zeros_like(pre).view(-1).scatter(0, places, values).view_as(pre)
@@ -119,13 +122,13 @@ def test_batchtopk_step_has_the_gradients_of_its_formula(transcoder, dead, befor
 
 def test_batchtopk_keeps_what_is_positive_where_that_is_less_and_no_more_than_k_of_equals():
     made = random_dictionary("jumprelu")
-    step = batch(target_l0=39.0)
+    step = batch(k=39)
     positive = ((step.x_BD - made.b_dec_D) @ made.W_enc_DF + made.b_enc_F > 0).sum(1).double().mean()
     assert step_function("batchtopk")(made, step).l0 == pytest.approx(float(positive))
     for parameter in made.parameters():
         parameter.data.zero_()
     made.b_enc_F.data.fill_(1.0)
-    assert step_function("batchtopk")(made, batch(target_l0=4.0)).l0 == 4
+    assert step_function("batchtopk")(made, batch(k=4)).l0 == 4
 
 
 # --- gated and standard -------------------------------------------------------------------------------------------
@@ -206,44 +209,33 @@ def test_only_what_can_be_trained_is_offered_and_no_torch_is_needed_to_say_so():
 
 def test_a_plan_says_how_each_is_trained_and_what_it_becomes():
     info = tiny_model().info
-    asked = TrainSaeConfig(arch="batchtopk", k=(4, 6), layers="1", latents=16)
+    asked = TrainSaeConfig(arch="batchtopk", k=(4, 6), layers="1", latents=(16,))
     plans = plan_dictionaries(asked, info)
-    assert [(plan.name, plan.recipe, plan.dictionary.arch, plan.target_l0) for plan in plans] == [
+    assert [(plan.name, plan.recipe, plan.dictionary.arch, plan.settings.k) for plan in plans] == [
         ("k4/1.resid_pre", "batchtopk", "jumprelu", 4),
         ("k6/1.resid_pre", "batchtopk", "jumprelu", 6),
     ]
     assert plans[0].dictionary.options == {}
-    (plan,) = plan_dictionaries(TrainSaeConfig(arch="jumprelu", target_l0=7.5, layers="1", latents=16), info)
-    assert (plan.recipe, plan.target_l0, plan.bandwidth) == ("jumprelu", 7.5, 0.01)
+    (plan,) = plan_dictionaries(TrainSaeConfig(arch="jumprelu", target_l0=(7.5,), layers="1", latents=(16,)), info)
+    assert (plan.recipe, plan.settings.target_l0, plan.settings.bandwidth) == ("jumprelu", 7.5, 0.01)
     with pytest.raises(UsageError, match="--target-l0 20 is more than the 16 latents"):
-        plan_dictionaries(TrainSaeConfig(arch="jumprelu", target_l0=20, latents=16), info)
+        plan_dictionaries(TrainSaeConfig(arch="jumprelu", target_l0=(20,), latents=(16,)), info)
     (plan,) = plan_dictionaries(TrainSaeConfig(arch="standard", sparsity_p=0.2, layers="1"), info)
-    assert (plan.sparsity_p, plan.anneal_start) == (0.2, 0.3)
-    with pytest.raises(UsageError, match=r"--sparsity-p 0\.2 is for --arch standard; gated is not annealed"):
+    assert (plan.settings.sparsity_p, plan.settings.anneal_start) == (0.2, 0.3)
+    with pytest.raises(UsageError, match=r"--sparsity-p 0\.2: --arch gated has no penalty to anneal"):
         plan_dictionaries(TrainSaeConfig(arch="gated", sparsity_p=0.2), info)
 
 
 # --- training -----------------------------------------------------------------------------------------------------
 
 
-def trainer(recipe: str, **changes: object) -> DictionaryTrainer:
+def trainer(recipe: str, writes: Site = SITE, **changes: object) -> DictionaryTrainer:
     arch = RECIPES[recipe].arch
-    shape = DictionaryConfig(arch, 8, 32, SITE, SITE, 8, {"k": 3} if arch == "topk" else {})
-    values: dict[str, object] = {
-        "variant": "",
-        "dictionary": shape,
-        "lr": 0.02,
-        "l1": 0.1,
-        "aux_k": 4,
-        "aux_coefficient": 1 / 32,
-        "dead_after": 20_000,
-        "grad_clip": 1.0,
-        "seed": 0,
-        "recipe": recipe,
-        "target_l0": 3.0,
-        "bandwidth": 0.03,
-    }
-    return DictionaryTrainer(TrainerConfig(**{**values, **changes}), torch.device("cpu"))  # type: ignore[arg-type]
+    shape = DictionaryConfig(arch, 8, 32, SITE, writes, 8, {"k": 3} if arch == "topk" else {})
+    values: dict[str, object] = {"lr": 0.02, "l1": 0.1, "aux_k": 4, "dead_after": 20_000, "bandwidth": 0.03}
+    values |= {"k": 3, "target_l0": 3.0}
+    settings = Settings(**{**values, **changes})  # type: ignore[arg-type]
+    return DictionaryTrainer(TrainerConfig("", shape, recipe, 0, settings), torch.device("cpu"))
 
 
 def train(made: DictionaryTrainer, first: int, last: int) -> list[float]:
@@ -290,8 +282,7 @@ def test_a_trainer_goes_on_from_its_state_in_the_same_bits(recipe, sparsity_p):
 def test_a_transcoder_starts_with_what_the_output_covaries_with():
     generator = torch.Generator().manual_seed(2)
     map_DD = torch.randn(8, 8, generator=generator)
-    shape = DictionaryConfig("topk", 8, 32, SITE, OUT, 8, {"k": 3})
-    made = trainer("topk", dictionary=shape)
+    made = trainer("topk", writes=OUT)
     x = torch.randn(4000, 8, generator=generator)  # white, so covariance with the output is the map itself
     made.start(x, x @ map_DD + 5)
     expected_FD = torch.nn.functional.normalize(made.dictionary.W_enc_DF.T @ map_DD, dim=1)

@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,12 @@ from saecli.data.games import OthelloSource
 from saecli.dictionaries import make_dictionary
 from saecli.train.activations import ActivationStream
 from saecli.train.dense_step import standard_step
-from saecli.train.sae import CHECKPOINT, METRICS, learning_rate, plan_dictionaries, train_sae
+from saecli.train.sae import train_sae
 from saecli.train.sae_config import SaeTable, TrainSaeConfig
+from saecli.train.sae_loop import CHECKPOINT, METRICS
+from saecli.train.sae_plan import plan_dictionaries
+from saecli.train.schedule import learning_rate
+from saecli.train.settings import Settings
 from saecli.train.sparse_step import topk_step
 from saecli.train.step import StepInput, Workspace
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
@@ -35,7 +38,7 @@ def tiny_model(seed: int = 0):
 
 def config(**changes: object) -> TrainSaeConfig:
     values: dict[str, object] = {
-        "sae": (SaeTable(k=(3, 5), latents=40), SaeTable(kind=("mlp_out",), k=(3, 5), latents=24, lr=0.01)),
+        "sae": (SaeTable(k=(3, 5), latents=(40,)), SaeTable(kind=("mlp_out",), k=(3, 5), latents=(24,), lr=0.01)),
         "data": "othello",
         "tokens": 2400,
         "batch": 256,
@@ -78,7 +81,7 @@ def test_sparse_step_has_the_gradients_of_autograd(dtype, k, few_fire, dead, tra
         made.b_enc_F.data -= 2
     x = torch.randn(700, 12, dtype=dtype)
     y = torch.randn(700, 12, dtype=dtype) if transcoder else x
-    step = StepInput(x, y, torch.randperm(64)[:dead].sort().values, aux_k=5, aux_coefficient=1 / 8)
+    step = StepInput(x, y, torch.randperm(64)[:dead].sort().values, Settings(aux_k=5, aux_coefficient=1 / 8))
     expected, fired_F = plain_topk_step(made, step)
     gradients = {name: parameter.grad.clone() for name, parameter in made.named_parameters()}
     out = topk_step(made, step)
@@ -97,7 +100,7 @@ def test_standard_step_is_the_formula():
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter)
     x = torch.randn(20, 5, dtype=torch.float64)
-    out = standard_step(made, StepInput(x, x, NONE, l1=0.3))
+    out = standard_step(made, StepInput(x, x, NONE, Settings(l1=0.3)))
     acts = ((x - made.b_dec_D) @ made.W_enc_DF + made.b_enc_F).relu()
     error = (acts @ made.W_dec_FD + made.b_dec_D - x).square().sum(1)
     loss = (error + 0.3 * acts @ made.W_dec_FD.norm(dim=1)).mean() / 5
@@ -109,8 +112,8 @@ def test_standard_step_is_the_formula():
 
 def trainer(arch: str = "topk", latents: int = 32, **changes: object) -> DictionaryTrainer:
     shape = DictionaryConfig(arch, 8, latents, SITE, SITE, 8, {"k": 3} if arch == "topk" else {})
-    base = TrainerConfig("", shape, 0.01, 0.1, 4, 1 / 32, 10**9, 1.0, 0)
-    return DictionaryTrainer(replace(base, **changes), torch.device("cpu"))  # type: ignore[arg-type]
+    settings = Settings(**{"lr": 0.01, "l1": 0.1, "aux_k": 4, "dead_after": 10**9, **changes})  # type: ignore[arg-type]
+    return DictionaryTrainer(TrainerConfig("", shape, arch, 0, settings), torch.device("cpu"))
 
 
 def features(count: int, width: int = 8, seed: int = 0) -> torch.Tensor:
@@ -215,7 +218,7 @@ def test_a_resumed_run_ends_in_the_same_bits(tmp_path, stop_after):
 def test_a_dictionary_does_not_depend_on_those_beside_it(tmp_path):
     model = tiny_model()
     many = train_sae(config(), model, tmp_path / "many", threads=2)
-    one = train_sae(config(sae=(SaeTable(k=(5,), latents=40, layers="1"),)), model, tmp_path / "one", threads=1)
+    one = train_sae(config(sae=(SaeTable(k=(5,), latents=(40,), layers="1"),)), model, tmp_path / "one", threads=1)
     site = Site(1, "resid_pre")
     assert torch.equal(one.suites[""][site].W_enc_DF, many.suites["k5"][site].W_enc_DF)
 
@@ -266,9 +269,9 @@ def test_data_of_another_vocabulary_are_refused(tmp_path):
 
 def test_a_plan_names_every_dictionary():
     info = tiny_model().info
-    plans = plan_dictionaries(TrainSaeConfig(kind=("resid_pre", "attn_out"), k=(4,), latents=16), info)
+    plans = plan_dictionaries(TrainSaeConfig(kind=("resid_pre", "attn_out"), k=(4,), latents=(16,)), info)
     assert [plan.name for plan in plans] == ["0.resid_pre", "0.attn_out", "1.resid_pre", "1.attn_out", "2.resid_pre"]
-    plans = plan_dictionaries(TrainSaeConfig(kind=("mlp_in>mlp_post",), layers="1", k=(4,), latents=16), info)
+    plans = plan_dictionaries(TrainSaeConfig(kind=("mlp_in>mlp_post",), layers="1", k=(4,), latents=(16,)), info)
     (shape,) = [plan.dictionary for plan in plans]
     assert plans[0].name == "1.mlp_in>1.mlp_post"
     assert (shape.reads, shape.writes, shape.d_in, shape.d_out) == (SITE, Site(1, "mlp_post"), 16, 64)
@@ -279,11 +282,17 @@ def test_a_plan_names_every_dictionary():
     with pytest.raises(UsageError, match=r"Two dictionaries of one suite write 0\.mlp_out"):
         plan_dictionaries(TrainSaeConfig(kind=("mlp_in>mlp_out", "mlp_out")), info)
     with pytest.raises(UsageError, match="--k 40 is more than the 16 latents"):
-        plan_dictionaries(TrainSaeConfig(k=(40,), latents=16), info)
+        plan_dictionaries(TrainSaeConfig(k=(40,), latents=(16,)), info)
     with pytest.raises(UsageError, match=r"--layers 7: selects no resid_pre site: tiny has 0\.\.2; try --layers 0:3"):
         plan_dictionaries(TrainSaeConfig(layers="7:"), info)
     with pytest.raises(UsageError, match=r"Two .* tables train a dictionary at 0.resid_pre"):
         plan_dictionaries(TrainSaeConfig(sae=(SaeTable(), SaeTable(layers="0"))), info)
+    tables = (SaeTable(latents=(16, 24), k=(4, 8)), SaeTable(name="l1", arch="standard", l1=(0.5,), latents=(16,)))
+    plans = plan_dictionaries(TrainSaeConfig(sae=tables, layers="0"), info)
+    shapes = {plan.variant: (plan.dictionary.n_latents, plan.dictionary.options) for plan in plans}
+    assert shapes["f24-k8"] == (24, {"k": 8})
+    assert len(shapes) == 5
+    assert {plan.settings.l1 for plan in plans if plan.variant == "l1-f16"} == {0.5}
 
 
 def test_the_learning_rate_rises_and_falls_to_zero():

@@ -148,7 +148,7 @@ def test_models_of_hugging_face(tmp_path, numbers, family):
 
     model = hf_model(family, bos=0)
     config = TrainSaeConfig(
-        data=str(numbers), latents=48, k=(4,), tokens=3000, batch=256, buffer=800, sequences=8, held_out=5, lr=0.01
+        data=str(numbers), latents=(48,), k=(4,), tokens=3000, batch=256, buffer=800, sequences=8, held_out=5, lr=0.01
     )
     source = open_data(config, model.info)
     result = train_sae(config, model, tmp_path / "work", source=source, threads=1)

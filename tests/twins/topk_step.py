@@ -18,12 +18,12 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> tuple[torch.Tensor, to
     acts = torch.zeros_like(pre).scatter(-1, indices, values.relu())
     reconstruction = acts @ dictionary.W_dec_FD + dictionary.b_dec_D
     loss = (reconstruction - step.y_BD).square().mean()
-    if len(step.dead_N) and step.aux_coefficient > 0:
+    if len(step.dead_N) and step.settings.aux_coefficient > 0:
         error = (step.y_BD - reconstruction).detach()
         dead = pre[:, step.dead_N]
-        values, indices = dead.topk(min(step.aux_k, dead.shape[1]), dim=-1)
+        values, indices = dead.topk(min(step.settings.aux_k, dead.shape[1]), dim=-1)
         aux_acts = torch.zeros_like(dead).scatter(-1, indices, values.relu())
         aux = (error - aux_acts @ dictionary.W_dec_FD[step.dead_N]).square().sum() / error.square().sum()
-        loss = loss + step.aux_coefficient * (aux + (-dead).relu().mean())
+        loss = loss + step.settings.aux_coefficient * (aux + (-dead).relu().mean())
     loss.backward()
     return loss.detach(), (acts.detach() > 0).any(0)

@@ -1,0 +1,241 @@
+"""The loop of ``saecli train sae``: blocks, batches, steps, metrics, checkpoints.
+
+The dictionaries of a step share nothing, so they are stepped side by side, one per thread. Their order, the block's
+content and every seed are functions of the configuration: a resumed run ends in the same bits as an uninterrupted one
+on the same machine with the same number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from saecli.core.atomic import write_text, writing
+from saecli.core.errors import Failure, InputError
+from saecli.core.progress import Progress
+from saecli.core.suite import Suite, SuiteInfo
+from saecli.train.activations import Block, Filling, Stream
+from saecli.train.sae_config import TrainSaeConfig
+from saecli.train.schedule import learning_rate
+from saecli.train.step import StepOutput
+from saecli.train.trainer import DictionaryTrainer, TrainerConfig
+from saecli.train.workers import Workers
+
+CHECKPOINT = "sae-checkpoint.pt"
+METRICS = "metrics.jsonl"
+_SCHEMA = "saecli-sae-checkpoint/1"
+
+
+@dataclass(frozen=True)
+class SaeResult:
+    """Trained dictionaries.
+
+    Attributes:
+        suites: By variant (``k32``; the empty name when there is one suite).
+        tokens: Vectors each dictionary has seen.
+        steps: Steps each dictionary took.
+        complete: False if the run was stopped early.
+        records: The metrics, one dictionary of values per logged step and trained dictionary.
+    """
+
+    suites: dict[str, Suite]
+    tokens: int
+    steps: int
+    complete: bool
+    records: list[dict[str, Any]]
+
+
+class Training:
+    """The state of a run and its loop."""
+
+    def __init__(
+        self,
+        config: TrainSaeConfig,
+        plans: Sequence[TrainerConfig],
+        stream: Stream,
+        header: SuiteInfo,
+        identity: dict[str, str],
+        folder: Path,
+        progress: Progress,
+        threads: int | None,
+    ) -> None:
+        self.config, self.stream, self.folder, self._progress = config, stream, folder, progress
+        self._header, self._identity, self.threads = header, identity, threads or torch.get_num_threads()
+        folder.mkdir(parents=True, exist_ok=True)
+        device = torch.device(config.device)
+        self.trainers = [DictionaryTrainer(plan, device) for plan in plans]
+        # The largest first, so that no worker ends with a long one.
+        latents = [trainer.config.dictionary.n_latents for trainer in self.trainers]
+        self._order = sorted(range(len(latents)), key=lambda number: -latents[number])
+        self.block = self.place = self.step = self.tokens = 0
+        self.started = False
+        self._saved_at = time.monotonic()
+        self._sums = torch.zeros(len(self.trainers), 4, dtype=torch.float64)
+        self._records: list[dict[str, Any]] = []
+
+    def run(self, stop: Callable[[], bool]) -> SaeResult:
+        """Steps until done or told to stop; the last checkpoint is of the state returned."""
+        torch.set_num_threads(self.threads)
+        self._write_metrics()
+        workers, stopped = Workers(self.threads, len(self.trainers)), False
+        filling = self.stream.filling(self.block)
+        try:
+            while self.tokens < self.config.tokens and not stopped:
+                block = filling.block()
+                filling = self.stream.filling(self.block + 1)
+                stopped = self._run_block(block, filling, workers, stop)
+        finally:
+            workers.close()
+        if stopped:
+            self.save()
+        return SaeResult(self._suites(), self.tokens, self.step, not stopped, self._records)
+
+    def _run_block(self, block: Block, filling: Filling, workers: Workers, stop: Callable[[], bool]) -> bool:
+        """The rest of a block, while the next one is filled; True if told to stop."""
+        if not self.started:
+            for trainer in self.trainers:
+                shape = trainer.config.dictionary
+                trainer.start(block.vectors_ND[shape.reads], block.vectors_ND[shape.writes])
+            self.started = True
+        parts = block.parts(self.config.batch)
+        while self.place < len(parts):
+            passes = math.ceil(self.stream.batches / len(parts))
+            self._advance(block, parts[self.place], filling, passes, workers)
+            self.place += 1
+            if self.place == len(parts):
+                self.block, self.place, parts = self.block + 1, 0, []
+            if workers.interrupt is not None:
+                self.save()
+                raise workers.interrupt
+            stopped = stop()
+            if stopped or self.tokens >= self.config.tokens:
+                return stopped
+            if time.monotonic() - self._saved_at >= self.config.checkpoint_seconds:
+                self.save()
+        return False
+
+    def _advance(self, block: Block, rows: torch.Tensor, filling: Filling, passes: int, workers: Workers) -> None:
+        config = self.config
+        factor = learning_rate(self.tokens, config.tokens, config.warmup, config.decay)
+        outs: list[StepOutput | None] = [None] * len(self.trainers)
+
+        def fill() -> None:
+            for _ in range(passes):
+                if not filling.done and self.tokens + len(rows) < config.tokens:
+                    filling.advance()
+
+        def step(number: int) -> None:
+            trainer = self.trainers[number]
+            space, shape = workers.space(), trainer.config.dictionary
+            vectors = block.vectors_ND[shape.reads]
+            x = torch.index_select(vectors, 0, rows, out=space.take("x", len(rows), shape.d_in, like=vectors))
+            y = x if shape.writes == shape.reads else block.vectors_ND[shape.writes][rows]
+            outs[number] = trainer.step(x, y, factor, space, self.tokens / config.tokens)
+
+        workers.run([fill, *(partial(step, number) for number in self._order)])
+        self.step += 1
+        self.tokens += len(rows)
+        for number, (trainer, out) in enumerate(zip(self.trainers, outs, strict=True)):
+            if out is None:
+                continue  # never: every task has run
+            if not math.isfinite(out.loss):
+                raise Failure(
+                    f"The loss of {trainer.config.name} is {out.loss} at step {self.step}.",
+                    "Try a lower --lr; the last checkpoint is kept.",
+                )
+            self._sums[number] += torch.tensor([out.loss, out.mse, out.l0, out.aux], dtype=torch.float64)
+        if self.step % config.log_every == 0 or self.tokens >= config.tokens:
+            self._log(factor)
+
+    def _log(self, factor: float) -> None:
+        steps = (self.step - 1) % self.config.log_every + 1
+        means = (self._sums / steps).tolist()
+        self._sums.zero_()
+        lines = []
+        for trainer, (loss, mse, l0, aux) in zip(self.trainers, means, strict=True):
+            plan = trainer.config
+            lines.append(
+                {
+                    "step": self.step,
+                    "tokens": self.tokens,
+                    "suite": plan.variant,
+                    "site": str(plan.dictionary.reads),
+                    "lr": plan.settings.lr * factor,
+                    "loss": loss,
+                    "variance_explained": 1 - mse,
+                    "l0": l0,
+                    "aux": aux,
+                    "dead_share": trainer.dead_share,
+                }
+            )
+        self._records += lines
+        with (self.folder / METRICS).open("a") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in lines))
+        explained = [line["variance_explained"] for line in lines]
+        dead = max(line["dead_share"] for line in lines)
+        detail = f"variance explained {min(explained):.3f} to {max(explained):.3f}, dead at most {dead:.1%}"
+        self._progress("training", min(self.tokens, self.config.tokens), self.config.tokens, detail)
+
+    def _suites(self) -> dict[str, Suite]:
+        suites: dict[str, Suite] = {}
+        for variant in dict.fromkeys(trainer.config.variant for trainer in self.trainers):
+            members = [trainer for trainer in self.trainers if trainer.config.variant == variant]
+            name = self._header.name
+            header = replace(self._header, name=f"{name}-{variant}" if variant else name)
+            suites[variant] = Suite.of(header, [trainer.finished() for trainer in members])
+        return suites
+
+    # --- checkpoints ---------------------------------------------------------------------------------------------
+
+    def _write_metrics(self) -> None:
+        """Starts the metrics file with the lines up to the current step, dropping those of steps to be done again."""
+        write_text(self.folder / METRICS, "".join(json.dumps(line) + "\n" for line in self._records))
+
+    def save(self) -> None:
+        """Writes the checkpoint: all or nothing."""
+        state = {
+            "schema": _SCHEMA,
+            "recipe": self._recipe(),
+            "threads": self.threads,
+            "counters": [self.block, self.place, self.step, self.tokens],
+            "sums": self._sums,
+            "records": self._records,
+            "trainers": [trainer.state() for trainer in self.trainers],
+        }
+        with writing(self.folder / CHECKPOINT) as temporary:
+            torch.save(state, temporary)
+        self._saved_at = time.monotonic()
+        self._progress(f"checkpoint at step {self.step}")
+
+    def load(self) -> None:
+        """Continues from the folder's checkpoint, with its number of threads."""
+        path = self.folder / CHECKPOINT
+        try:
+            state = torch.load(path, map_location=self.config.device, weights_only=True)
+        except Exception as error:  # torch raises many kinds for a damaged file
+            raise InputError(f"{path.name} cannot be read: {error}", "Start again with --overwrite.") from error
+        if not isinstance(state, dict) or state.get("schema") != _SCHEMA:
+            raise InputError(f"{path.name} is not a {_SCHEMA} file.", "Start again with --overwrite.")
+        for name, value in self._recipe().items():
+            if state["recipe"].get(name) != value:
+                raise InputError(f"The checkpoint was made with another {name}.", "Start again with --overwrite.")
+        for trainer, saved in zip(self.trainers, state["trainers"], strict=True):
+            trainer.load(saved)
+        self.threads, self._sums, self._records = state["threads"], state["sums"], state["records"]
+        self.block, self.place, self.step, self.tokens = state["counters"]
+        self.started, self._saved_at = True, time.monotonic()
+
+    def _recipe(self) -> dict[str, str]:
+        """What must not differ between a checkpoint and the run that continues it."""
+        names = ("drop_bos", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
+        recipe = {name: repr(getattr(self.config, name)) for name in names}
+        recipe["dictionaries"] = repr([trainer.config for trainer in self.trainers])
+        return recipe | self._identity

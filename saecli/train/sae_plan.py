@@ -1,0 +1,125 @@
+"""Which dictionaries ``saecli train sae`` trains, at which sites and how: the configuration against the model."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from saecli.core.address import EmptySelection, parse_layers
+from saecli.core.dictionary import DictionaryConfig
+from saecli.core.errors import UsageError
+from saecli.core.model import ModelInfo
+from saecli.core.site import Site
+from saecli.train.recipes import RECIPES
+from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
+from saecli.train.settings import Settings
+from saecli.train.trainer import TrainerConfig
+
+_SUITE_NAMES: Final = {"latents": "f{}", "k": "k{}", "l1": "l1-{:g}", "target_l0": "l0-{:g}"}
+
+
+def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerConfig]:
+    """Every dictionary that a configuration asks for, in the order of depth.
+
+    Raises:
+        UsageError: A site that the model does not have, two dictionaries at one site of one suite, k above latents.
+    """
+    swept = {name for table in config.tables for name, values in _sweeps(table).items() if len(values) > 1}
+    plans: dict[tuple[str, Site], TrainerConfig] = {}
+    for table in config.tables:
+        for chosen in itertools.product(*_sweeps(table).values()):
+            values = dict(zip(_sweeps(table), chosen, strict=True))
+            names = [_SUITE_NAMES[name].format(value) for name, value in values.items() if name in swept]
+            variant = "-".join([table.name, *names] if table.name else names)
+            for sites in _table_sites(table, info):
+                plan = _plan(config, table, sites, values, info, variant)
+                if (variant, sites[0]) in plans:
+                    raise UsageError(
+                        f"Two [[sae]] tables train a dictionary at {sites[0]}.", "Give one a name: name = ..."
+                    )
+                plans[variant, sites[0]] = plan
+    written = [(plan.variant, plan.dictionary.writes) for plan in plans.values()]
+    if twice := [site for number, (variant, site) in enumerate(written) if (variant, site) in written[:number]]:
+        raise UsageError(f"Two dictionaries of one suite write {twice[0]}.")
+    return sorted(plans.values(), key=lambda plan: (plan.dictionary.reads, plan.variant))
+
+
+def _sweeps(table: SaeTable) -> dict[str, tuple[Any, ...]]:
+    """The settings of which every value makes a suite: the width, and what sets the sparsity of the architecture."""
+    sparsity = RECIPES[table.arch].sparsity
+    return {"latents": table.latents, sparsity: getattr(table, sparsity)}
+
+
+def _table_sites(table: SaeTable, info: ModelInfo) -> list[tuple[Site, Site]]:
+    """Sites read and written; a kind ``mlp_in>mlp_out`` means a transcoder."""
+    sites = []
+    for text in table.kind:
+        kind, _, target = text.partition(">")
+        writes = Site(0, target or kind)
+        if writes < Site(0, kind):
+            raise UsageError(f"--kind {text}: {target} comes before {kind}.", f"Write --kind '{target}>{kind}'.")
+        count = info.n_layers + (Site(0, kind).canonical.kind == "resid_pre" and kind == "resid_pre")
+        try:
+            layers = parse_layers(table.layers, count)
+        except EmptySelection as error:
+            raise UsageError(
+                f"--layers {table.layers} selects no {text} site: {info.name} has 0..{count - 1};",
+                f"try --layers {max(0, count - 3)}:{count}",
+            ) from error
+        sites += [(info.check(Site(layer, kind)), info.check(Site(layer, writes.kind))) for layer in layers]
+    return sites
+
+
+def _plan(
+    config: TrainSaeConfig,
+    table: SaeTable,
+    sites: tuple[Site, Site],
+    values: Mapping[str, Any],
+    info: ModelInfo,
+    variant: str,
+) -> TrainerConfig:
+    reads, writes = sites
+    width, d_out, latents = info.width(reads), info.width(writes), int(values["latents"])
+    recipe = RECIPES[table.arch]
+    sparsity = values[recipe.sparsity]
+    if recipe.sparsity != "l1" and not 0 < sparsity <= latents:
+        problem = "is more than" if sparsity else "leaves nothing of"
+        flag = "--" + recipe.sparsity.replace("_", "-")
+        raise UsageError(f"{flag} {sparsity:g} {problem} the {latents} latents.")
+    if table.sparsity_p < 1 and not recipe.anneals:
+        raise UsageError(f"--sparsity-p {table.sparsity_p:g}: --arch {table.arch} has no penalty to anneal.")
+    named = {field.name: values.get(field.name, _told(config, table, field.name)) for field in fields(Settings)}
+    if named["lr"] is None:
+        named["lr"] = 1e-3 * math.sqrt(2**14 / latents)
+    if named["aux_k"] is None:
+        named["aux_k"] = max(1, width // 2)
+    options = {"k": sparsity} if recipe.arch == "topk" else {}
+    return TrainerConfig(
+        variant=variant,
+        dictionary=DictionaryConfig(recipe.arch, width, latents, reads, writes, d_out, options),
+        recipe=table.arch,
+        seed=config.seed,
+        settings=Settings(**named),
+    )
+
+
+def _told(config: TrainSaeConfig, table: SaeTable, name: str) -> Any:
+    """The value of a setting: the table's own, or the command's; of a sweep the first."""
+    own = getattr(table, name, None)
+    value = own if own is not None else getattr(config, name)
+    return value[0] if isinstance(value, tuple) else value
+
+
+def plan_on_vectors(config: TrainSaeConfig, width: int) -> list[TrainerConfig]:
+    """Every dictionary that a configuration asks for on vectors of one width at ``--site``.
+
+    Raises:
+        UsageError: As :func:`plan_dictionaries`.
+    """
+    site = Site.parse(config.site or VECTORS_SITE)
+    tables = tuple(replace(table, kind=(site.kind,), layers=str(site.layer)) for table in config.tables)
+    place = ModelInfo("the site", "", site.layer + 1, width, 1, width, width, 0, 0)
+    return plan_dictionaries(replace(config, sae=tables), place)

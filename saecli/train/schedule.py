@@ -1,0 +1,58 @@
+"""What changes in the course of a run: the learning rate and the settings of a step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from saecli.train.anneal import PAnneal
+from saecli.train.settings import Settings
+
+
+def learning_rate(tokens: int, total: int, warmup: float, decay: float) -> float:
+    """Factor 0..1 on the highest learning rate after ``tokens`` of ``total``: linear up, constant, linear to zero."""
+    done = tokens / total
+    rising = (done + 1 / total) / warmup if warmup else 1.0
+    falling = (1 - done) / decay if decay else 1.0
+    return max(0.0, min(1.0, rising, falling))
+
+
+class Schedule:
+    """The settings of every step of a run.
+
+    Args:
+        settings: Those of the whole run.
+
+    Attributes:
+        p: Exponent of the penalty.
+        next_p: The exponent after the next change of an annealed one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._anneal = PAnneal(settings.anneal_start, settings.sparsity_p) if settings.sparsity_p < 1 else None
+        self.p = 1.0
+        self.next_p: float | None = None
+
+    def at(self, done: float) -> Settings:
+        """The settings after a share of the run; to be asked once a step, in order."""
+        settings = self._settings
+        if self._anneal is not None:
+            self._anneal.advance(done)
+            self.p, self.next_p = self._anneal.p, self._anneal.next_p
+            settings = replace(settings, l1=settings.l1 * self._anneal.alpha)
+        return settings
+
+    def record(self, penalties: tuple[float, float] | None) -> None:
+        """Take note of a step's penalties with ``p`` and ``next_p``."""
+        if self._anneal is not None and penalties is not None:
+            self._anneal.record(*penalties)
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`load` takes."""
+        return {} if self._anneal is None else {"anneal": self._anneal.state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`state`."""
+        if self._anneal is not None:
+            self._anneal.load(state["anneal"])
