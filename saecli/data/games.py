@@ -1,25 +1,95 @@
-"""Random Othello games as tokens for training and held-out measurement.
+"""Random games as tokens for training and held-out measurement.
 
-The generator plays every legal move with equal probability, so the exact distribution of the next token is known. A
+The generators play every legal move with equal probability, so the exact distribution of the next token is known. A
 model can be trained on the sampled next token, or on that distribution itself: the same minimum with far less noise.
 
-Shapes: B games, S = 59 positions (position s reads move s and predicts move s + 1), V = 61 tokens.
+Shapes: B games, S positions (position s reads token s and predicts token s + 1), V tokens. Othello has one token per
+move, S = 59 and V = 61; chess one per character, V = 32.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import ClassVar, Final, Generic, TypeVar
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from saecli.core.sample import Sample
 from saecli.data.source import Batch
 from saecli.games import othello
 
 CONTEXT = othello.MAX_MOVES - 1
 HELD_OUT_SEED = 1 << 62
 """Held-out games have this seed or a larger one; training games have seeds below it."""
+FITTING_SEED: Final = HELD_OUT_SEED - 1
+"""Above every seed of a training run: games on neither side of training."""
 _CHUNKS_PER_SEED = 1 << 28
 _CHUNK_GAMES = 4096
+_TOKENS: Final = 4096
+"""Positions of one sample, nearly."""
+
+
+Games = TypeVar("Games")
+
+
+class GameSource(ABC, Generic[Games]):
+    """Endless batches of random games; batch number ``step`` depends on the seed and the step alone.
+
+    Args:
+        batch_games: games per batch.
+        seed: 0..2**32 - 1.
+        held_out: games to evaluate on.
+    """
+
+    vocabulary: ClassVar[str]
+    vocab_size: ClassVar[int]
+    n_ctx: int
+
+    def __init__(self, batch_games: int, seed: int, held_out: int = 500):
+        if not 0 <= seed < 1 << 32:
+            raise ValueError(f"the seed of the training games must be 0..{(1 << 32) - 1}, not {seed}")
+        self.batch_games = batch_games
+        self.seed = seed
+        self.held_out = held_out
+        self._steps_per_chunk = max(1, _CHUNK_GAMES // batch_games)
+        self._chunk: tuple[int, Games] | None = None
+
+    @abstractmethod
+    def play(self, count: int, seed: int) -> Games:
+        """Random games."""
+
+    @abstractmethod
+    def part(self, games: Games, chosen: slice) -> Games:
+        """Some of the games."""
+
+    @abstractmethod
+    def read(self, games: Games) -> Batch:
+        """Games as tokens, with the generator's own distribution of each next one."""
+
+    @abstractmethod
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Measures a model on the held-out games."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, from 0."""
+        number, place = divmod(step, self._steps_per_chunk)
+        if self._chunk is None or self._chunk[0] != number:
+            games = self.play(self._steps_per_chunk * self.batch_games, self.seed * _CHUNKS_PER_SEED + number)
+            self._chunk = number, games
+        return self.read(self.part(self._chunk[1], slice(place * self.batch_games, (place + 1) * self.batch_games)))
+
+    def samples(self, count: int, seed: int) -> tuple[Sample, ...]:
+        """Games to measure on; what the rules allow is what the generator may write."""
+        if not count:
+            return ()
+        games, rows, samples = self.play(count, seed), max(1, _TOKENS // self.n_ctx), []
+        for start in range(0, count, rows):
+            batch = self.read(self.part(games, slice(start, start + rows)))
+            assert batch.expected_BSV is not None  # noqa: S101
+            samples.append(Sample(batch.tokens_BS, batch.next_BS, batch.expected_BSV > 0))
+        return tuple(samples)
 
 
 def game_batch(games: othello.Games) -> Batch:
@@ -53,47 +123,32 @@ def held_out_games(n: int, shift: int = 0) -> othello.Games:
     return othello.random_games(n, HELD_OUT_SEED + shift)
 
 
-class OthelloSource:
-    """Endless batches of random games; batch number ``step`` depends on the seed and the step alone.
-
-    Args:
-        batch_games: games per batch.
-        seed: 0..2**32 - 1.
-        held_out: games to evaluate on.
-    """
+class OthelloSource(GameSource[othello.Games]):
+    """Random games of Othello, a token per move."""
 
     vocabulary = "othello"
     vocab_size = othello.VOCAB_SIZE
     n_ctx = CONTEXT
 
-    def __init__(self, batch_games: int, seed: int, held_out: int = 500):
-        if not 0 <= seed < 1 << 32:
-            raise ValueError(f"the seed of the training games must be 0..{(1 << 32) - 1}, not {seed}")
-        self.batch_games = batch_games
-        self.seed = seed
-        self.held_out = held_out
-        self._steps_per_chunk = max(1, _CHUNK_GAMES // batch_games)
-        self._chunk: tuple[int, othello.Games] | None = None
+    def play(self, count: int, seed: int) -> othello.Games:
+        """Random games."""
+        return othello.random_games(count, seed)
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step, from 0."""
-        number, place = divmod(step, self._steps_per_chunk)
-        if self._chunk is None or self._chunk[0] != number:
-            games = othello.random_games(
-                self._steps_per_chunk * self.batch_games, self.seed * _CHUNKS_PER_SEED + number
-            )
-            self._chunk = number, games
-        games = self._chunk[1]
-        part = slice(place * self.batch_games, (place + 1) * self.batch_games)
-        return game_batch(othello.Games(games.moves[part], games.legal[part]))
+    def part(self, games: othello.Games, chosen: slice) -> othello.Games:
+        """Some of the games."""
+        return othello.Games(games.moves[chosen], games.legal[chosen])
 
-    def evaluate(self, model: torch.nn.Module) -> dict[str, float]:
+    def read(self, games: othello.Games) -> Batch:
+        """See :func:`game_batch`."""
+        return game_batch(games)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
         """Measures a model on the held-out games; see ``othello_quality``."""
         return othello_quality(model, held_out_games(self.held_out))
 
 
 @torch.no_grad()
-def othello_quality(model: torch.nn.Module, games: othello.Games, batch_games: int = 50) -> dict[str, float]:
+def othello_quality(model: nn.Module, games: othello.Games, batch_games: int = 50) -> dict[str, float]:
     """How well a model knows the rules, over all predictions in some games (moves 2 to 60).
 
     Returns:
@@ -107,12 +162,12 @@ def othello_quality(model: torch.nn.Module, games: othello.Games, batch_games: i
         some = othello.Games(games.moves[start : start + batch_games], games.legal[start : start + batch_games])
         batch = game_batch(some)
         logits_BSV = model(batch.tokens_BS.to(device)).float().cpu()
-        sums += _quality_sums(logits_BSV, batch.next_BS, next_move_distribution(some))
+        sums += quality_sums(logits_BSV, batch.next_BS, next_move_distribution(some))
     ce, kl, top1, mass, count = sums.tolist()
     return {"ce": ce / count, "kl": kl / count, "top1_legal": top1 / count, "legal_mass": mass / count}
 
 
-def _quality_sums(logits_BSV: Tensor, next_BS: Tensor, expected_BSV: Tensor) -> Tensor:
+def quality_sums(logits_BSV: Tensor, next_BS: Tensor, expected_BSV: Tensor) -> Tensor:
     """Sums of ce, kl, top-1 legal and legal mass over the predictions, and their number; float64 [5]."""
     here_BS = next_BS >= 0
     logp_NV = logits_BSV[here_BS].log_softmax(-1)
