@@ -136,13 +136,30 @@ class Attention(nn.Module):
         return self.pattern.to(v_BHSd.dtype) @ v_BHSd
 
 
+class GeluNew(nn.Module):
+    """GPT-2's GELU: ½ x (1 + tanh(√(2/π) (x + 0.044715 x³))).
+
+    torch's fused kernel calls a scalar tanh on CPUs. Where nothing is recorded for a gradient, the same in vectorised
+    steps takes a third of the time.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Element by element, any shape."""
+        if torch.is_grad_enabled() or x.device.type != "cpu" or x.dtype != torch.float32:
+            return F.gelu(x, approximate="tanh")
+        scale = math.sqrt(2 / math.pi)
+        inner = x * x
+        inner.mul_(0.044715 * scale).add_(scale).mul_(x).tanh_()
+        return inner.add_(1).mul_(0.5).mul_(x)
+
+
 class MLP(nn.Module):
     """The two-layer perceptron of a block; ``act`` is a module, so its output can be hooked."""
 
     def __init__(self, config: GPTConfig):
         super().__init__()
         self.c_fc = Conv1D(config.d_model, config.mlp_width)
-        self.act = nn.GELU(approximate="tanh" if config.activation == "gelu_new" else "none")
+        self.act = GeluNew() if config.activation == "gelu_new" else nn.GELU()
         self.c_proj = Conv1D(config.mlp_width, config.d_model)
 
     def forward(self, x_BSD: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from saecli.core.gpt import GPT, GPTConfig
+from saecli.core.gpt import GPT, GeluNew, GPTConfig
 
 SHAPE = GPTConfig(vocab_size=11, n_ctx=9, n_layer=2, n_head=2, d_model=8)
 TOKENS = torch.tensor([[1, 4, 2, 8, 5, 7, 0, 3, 10]])
@@ -126,3 +126,15 @@ def test_impossible_shapes_are_refused(changes: dict[str, object], message: str)
 def test_too_long_a_sequence_is_refused(model: GPT):
     with pytest.raises(ValueError, match="at most 9 tokens, got 10"):
         model(torch.zeros(1, 10, dtype=torch.int64))
+
+
+def test_gelu_without_a_graph_is_torchs_own():
+    x = torch.cat([torch.linspace(-60, 60, 4001), torch.tensor([-1e4, 1e4, -3e38, 3e38, 0.0, torch.inf])])
+    expected = torch.nn.functional.gelu(x.double(), approximate="tanh")
+    with torch.no_grad():
+        torch.testing.assert_close(GeluNew()(x).double(), expected, rtol=1e-6, atol=1e-6)
+        assert torch.equal(GeluNew()(x.bfloat16()), torch.nn.functional.gelu(x.bfloat16(), approximate="tanh"))
+        kept = x.clone()
+        GeluNew()(x)
+        assert torch.equal(x, kept)
+    assert torch.equal(GeluNew()(x), torch.nn.functional.gelu(x, approximate="tanh"))
