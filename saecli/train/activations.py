@@ -16,10 +16,39 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from saecli.core.errors import InputError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.model import HookedModel
+from saecli.core.ranks import ONE, Ranks
 from saecli.core.site import Site
 from saecli.data.source import TokenSource
+
+
+@dataclass(frozen=True)
+class Rows:
+    """This process's vectors of one batch of the data.
+
+    Attributes:
+        vectors_ND: [N, width] per site; row n is the same token at every site.
+        first: Number of the first of them among the rows of the batch.
+        total: Rows of the batch, over all processes.
+    """
+
+    vectors_ND: Mapping[Site, Tensor]
+    first: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one step.
+
+    Attributes:
+        rows_N: This process's, by their place in the block's vectors.
+        total: How many there are over all processes.
+    """
+
+    rows_N: Tensor
+    total: int
 
 
 @dataclass(frozen=True)
@@ -27,16 +56,30 @@ class Block:
     """Vectors of one block and the order in which they are used.
 
     Attributes:
-        vectors_ND: [N, width] per site; row n is the same token at every site.
-        order_N: Permutation of the rows.
+        vectors_ND: [N, width] per site, of this process; row n is the same token at every site.
+        order_N: Permutation of the rows of all processes.
+        place_N: Where each of those is among the rows of this process, -1 if it is another's; None for one process.
     """
 
     vectors_ND: Mapping[Site, Tensor]
     order_N: Tensor
+    place_N: Tensor | None = None
 
-    def parts(self, batch: int) -> list[Tensor]:
-        """Row numbers of every step of the block: nearly equal parts of about ``batch`` rows, nothing left over."""
-        return list(self.order_N.tensor_split(max(1, round(len(self.order_N) / batch))))
+    def parts(self, batch: int) -> list[Part]:
+        """The rows of every step of the block: nearly equal parts of about ``batch`` rows, nothing left over."""
+        parts = []
+        for rows_N in self.order_N.tensor_split(max(1, round(len(self.order_N) / batch))):
+            mine_N = rows_N if self.place_N is None else self.place_N[rows_N]
+            parts.append(Part(mine_N if self.place_N is None else mine_N[mine_N >= 0], len(rows_N)))
+        return parts
+
+    def whole(self, site: Site, ranks: Ranks) -> Tensor:
+        """[N, width]: the vectors of all processes at a site, in the order of one process."""
+        if self.place_N is None:
+            return self.vectors_ND[site]
+        mine_N = (self.place_N >= 0).nonzero()[:, 0]  # ascending, as the rows of a process are
+        found_ND = ranks.gather_rows(self.vectors_ND[site])
+        return torch.empty_like(found_ND).index_copy_(0, ranks.gather_rows(mine_N), found_ND)
 
 
 class Filling:
@@ -51,7 +94,8 @@ class Filling:
         self._stream = stream
         self._number = number
         self._steps = iter(range(number * stream.batches, (number + 1) * stream.batches))
-        self._filled = 0
+        self._filled = self._total = 0
+        self._mine: list[Tensor] = []
         self._left = stream.batches
 
     @property
@@ -62,12 +106,15 @@ class Filling:
     @torch.no_grad()
     def advance(self) -> None:
         """Read one more batch of the data."""
-        count = 0
-        for site, vectors_ND in self._stream.rows(next(self._steps)).items():
+        rows, count = self._stream.rows(next(self._steps)), 0
+        for site, vectors_ND in rows.vectors_ND.items():
             count = len(vectors_ND)
-            room_ND = self._stream.room(self._number, site, vectors_ND.shape[-1])
+            room_ND = self._stream.room(self._number, site, vectors_ND)
             room_ND[self._filled : self._filled + count] = vectors_ND
+        first = self._total + rows.first
+        self._mine.append(torch.arange(first, first + count))
         self._filled += count
+        self._total += rows.total
         self._left -= 1
 
     def block(self) -> Block:
@@ -78,45 +125,61 @@ class Filling:
         """
         while not self.done:
             self.advance()
-        if not self._filled:
+        if not self._total:
             raise InputError("The data hold no position to train on.")
         stream = self._stream
         generator = torch.Generator().manual_seed((stream.seed * 1_000_003 + self._number) % (1 << 63))
-        order_N = torch.randperm(self._filled, generator=generator).to(stream.device)
+        order_N = torch.randperm(self._total, generator=generator).to(stream.device)
         vectors = {site: stream.room(self._number, site)[: self._filled] for site in stream.sites}
-        return Block(vectors, order_N)
+        if stream.ranks.size == 1:
+            return Block(vectors, order_N)
+        place_N = torch.full((self._total,), -1)
+        place_N[torch.cat(self._mine)] = torch.arange(self._filled)
+        return Block(vectors, order_N, place_N.to(stream.device))
 
 
 class Stream(ABC):
-    """Blocks of vectors by number.
+    """Blocks of vectors by number. Of several processes each has the vectors of its part of every batch.
 
     Args:
         sites: Where they are from.
-        buffer: Vectors per block, nearly.
-        per_batch: Vectors per batch of the data, at most.
+        buffer: Vectors per block over all processes, nearly.
+        per_batch: Vectors per batch of the data over all processes, at most.
+        mine: Vectors per batch of this process, at most.
         seed: Of the mixing.
         device: Where they are kept.
+        ranks: The processes.
     """
 
-    def __init__(self, sites: Collection[Site], buffer: int, per_batch: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        sites: Collection[Site],
+        buffer: int,
+        per_batch: int,
+        mine: int,
+        seed: int,
+        device: torch.device,
+        ranks: Ranks = ONE,
+    ) -> None:
         self.sites = sorted(set(sites))
-        self.per_batch, self.seed, self.device = per_batch, seed, device
+        self.per_batch, self._mine, self.seed, self.device, self.ranks = per_batch, mine, seed, device, ranks
         self.batches = max(1, round(buffer / per_batch))
         self._rooms: dict[tuple[int, Site], Tensor] = {}
 
     @abstractmethod
-    def rows(self, step: int) -> Mapping[Site, Tensor]:
-        """[n, width] per site: the vectors of a batch of the data, by number from 0; n is at most ``per_batch``."""
+    def rows(self, step: int) -> Rows:
+        """The vectors of this process's part of a batch of the data, by number from 0."""
 
     def filling(self, number: int) -> Filling:
         """Start block ``number``, from 0. It takes the room of block ``number - 2``."""
         return Filling(self, number)
 
-    def room(self, number: int, site: Site, width: int = 0) -> Tensor:
-        """The buffer of a block's vectors at a site; two blocks have room at once."""
+    def room(self, number: int, site: Site, like_ND: Tensor | None = None) -> Tensor:
+        """The buffer of a block's vectors at a site, as wide as the first ones; two blocks have room at once."""
         key = number % 2, site
-        if key not in self._rooms:
-            self._rooms[key] = torch.empty(self.batches * self.per_batch, width, device=self.device)
+        if key not in self._rooms and like_ND is not None:
+            rows = self.batches * self._mine
+            self._rooms[key] = like_ND.new_empty(rows, like_ND.shape[-1], device=self.device)
         return self._rooms[key]
 
 
@@ -129,7 +192,11 @@ class ActivationStream(Stream):
         sites: Sites to read.
         buffer: Vectors per block, nearly.
         seed: Of the mixing.
-        left_out: A token whose vectors are not wanted, None for none.
+        left_out: Tokens whose vectors are not wanted.
+        ranks: The processes; each runs the model on its part of the sequences.
+
+    Raises:
+        UsageError: There are fewer sequences in a batch than processes.
     """
 
     def __init__(
@@ -139,18 +206,26 @@ class ActivationStream(Stream):
         sites: Collection[Site],
         buffer: int,
         seed: int,
-        left_out: int | None = None,
+        left_out: Collection[int] = (),
+        ranks: Ranks = ONE,
     ) -> None:
         device = next(model.module.parameters()).device
-        super().__init__(sites, buffer, source.batch(0).tokens_BS.numel(), seed, device)
-        self.model, self.source, self.left_out = model, source, left_out
+        sequences, positions = source.batch(0).tokens_BS.shape
+        if sequences < ranks.size:
+            raise UsageError(f"{ranks.size} processes share {sequences} sequences.", "Raise --sequences.")
+        mine = -(-sequences // ranks.size) * positions
+        super().__init__(sites, buffer, sequences * positions, mine, seed, device, ranks)
+        self.model, self.source, self._left_out = model, source, torch.tensor(sorted(left_out), dtype=torch.int64)
 
-    def rows(self, step: int) -> Mapping[Site, Tensor]:
+    def rows(self, step: int) -> Rows:
         """The activations of one forward pass at the positions that are wanted."""
         batch = self.source.batch(step)
         here_BS = batch.next_BS >= 0
-        if self.left_out is not None:
-            here_BS &= batch.tokens_BS != self.left_out
-        here_N = here_BS.reshape(-1).nonzero()[:, 0].to(self.device)
-        run = self.model.run(batch.tokens_BS.to(self.device), read=self.sites, stop_after=self.sites[-1])
-        return {site: run.sites[site].flatten(0, 1)[here_N] for site in self.sites}
+        if len(self._left_out):
+            here_BS &= ~torch.isin(batch.tokens_BS, self._left_out)
+        part = self.ranks.part(len(here_BS))
+        here_N = here_BS[part].reshape(-1).nonzero()[:, 0].to(self.device)
+        tokens_BS = batch.tokens_BS[part].to(self.device)
+        run = self.model.run(tokens_BS, read=self.sites, stop_after=self.sites[-1])
+        vectors = {site: run.sites[site].flatten(0, 1)[here_N] for site in self.sites}
+        return Rows(vectors, int(here_BS[: part.start].sum()), int(here_BS.sum()))

@@ -32,37 +32,40 @@ _CANDIDATES: Final = 0.7  # share of the running threshold above which an entry 
 def batchtopk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     """Loss and gradients on one batch of what is a JumpReLU at inference; moves its threshold."""
     made = cast(JumpReLU, dictionary)
-    batch, width = step.y_BD.shape
+    batch, width = step.batch, step.y_BD.shape[1]
     centred_BD = centred(made, step)
-    chosen = _select(made, centred_BD, max(1, round(step.settings.k * batch)), step)
+    chosen, least = _select(made, centred_BD, max(1, round(step.settings.k * batch)), step)
     back = backward(made, chosen, step)
-    fired_F = set_gradients(made, chosen, back, centred_BD)
+    fired_F = set_gradients(made, chosen, back, centred_BD, step)
     aux = lift = 0.0
-    if len(step.dead_N) and step.settings.aux_coefficient > 0 and back.error > 0:
-        aux, lift = auxiliary(made, step, centred_BD, back.residual_BD, back.error)
+    if len(step.dead_N) and step.settings.aux_coefficient > 0:
+        aux, lift = auxiliary(made, step, centred_BD, back.residual_BD, step.sum(back.error))
     finish_b_dec(made)
     made.threshold_F.grad = None
-    if len(chosen.values_N):
-        made.threshold_F.data.lerp_(chosen.values_N.min().expand_as(made.threshold_F), THRESHOLD_RATE)
+    if least is not None:
+        made.threshold_F.data.lerp_(least.expand_as(made.threshold_F), THRESHOLD_RATE)
     mse = back.error / (batch * width)
     loss = mse + step.settings.aux_coefficient * (aux + lift)
     return StepOutput(loss, mse, len(chosen.values_N) / batch, fired_F, aux)
 
 
-def _select(made: JumpReLU, centred_BD: Tensor, keep: int, step: StepInput) -> Ragged:
-    """The ``keep`` largest positive entries; of equal ones at the edge, the first."""
+def _select(made: JumpReLU, centred_BD: Tensor, keep: int, step: StepInput) -> tuple[Ragged, Tensor | None]:
+    """The ``keep`` largest positive entries of all processes, and the smallest of these; of equal ones the first."""
     floor_F = made.threshold_F.detach().clamp_min(0) * _CANDIDATES
     found = select_above(made, centred_BD, floor_F, step)
-    if len(found.values_N) < keep:
+    if step.sum(len(found.values_N)) < keep:
         found = select_above(made, centred_BD, torch.zeros_like(floor_F), step)
-    count = len(found.values_N)
-    if count <= keep:
-        return found
-    edge = _smallest_of_largest(found.values_N, keep)
+    all_N = step.ranks.gather_rows(found.values_N)
+    if len(all_N) <= keep:
+        return found, all_N.min() if len(all_N) else None
+    edge = _smallest_of_largest(all_N, keep)
     which_N = found.values_N > edge
+    # Equal ones at the edge, counted through the processes in their order.
+    room = keep - int(step.sum(float(which_N.count_nonzero())))
     ties_N = (found.values_N == edge).nonzero()[:, 0]
-    which_N[ties_N[: keep - int(which_N.count_nonzero())]] = True
-    return found.keep(which_N)
+    before = int(sum(step.ranks.gather_rows(torch.tensor([len(ties_N)]))[: step.ranks.rank]))
+    which_N[ties_N[: max(0, room - before)]] = True
+    return found.keep(which_N), edge
 
 
 def _smallest_of_largest(values_N: Tensor, keep: int) -> Tensor:

@@ -3,7 +3,7 @@
 With π = c W_enc + b_enc, c = x − b_dec (c = x for a transcoder), H the step function::
 
     f    = π H(π − θ)                                       x̂ = f W_dec + b_dec
-    loss = |x̂ − y|² / (B D) + l0 · (L0 / target − 1)²       L0 = mean over the batch of Σ_f H(π − θ)
+    loss = |x̂ − y|² / (B D) + w · (L0 / target − 1)²       L0 = mean over the batch of Σ_f H(π − θ)
 
 θ moves nothing but at the jump, so its gradient is estimated from the pre-activations within a window of width ε around
 it, K(z) = 1[|z| < 1/2]::
@@ -35,7 +35,7 @@ from saecli.train.step import StepInput, StepOutput
 def jumprelu_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     """Loss and gradients of a :class:`~saecli.dictionaries.jumprelu.JumpReLU` dictionary on one batch."""
     made = cast(JumpReLU, dictionary)
-    batch, width = step.y_BD.shape
+    batch, width = step.batch, step.y_BD.shape[1]
     theta_F = made.threshold_F.detach()
     window = step.settings.bandwidth * made.config.d_in**0.5
     centred_BD = centred(made, step)
@@ -45,19 +45,20 @@ def jumprelu_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     chosen = near._replace(values_N=near.values_N * above_N)
     back = backward(made, chosen, step)
     mse, l0 = back.error / (batch * width), int(above_N.count_nonzero()) / batch
-    excess = l0 / step.settings.target_l0 - 1
+    excess = step.sum(l0) / step.settings.target_l0 - 1
 
     within_N = (near.values_N - theta_N).abs() < window / 2
-    slope = 2 * step.settings.l0_penalty * excess / (step.settings.target_l0 * batch)
+    slope = 2 * step.settings.sparsity_weight * excess / (step.settings.target_l0 * batch)
     pull_N = (theta_N * back.inner_N * (2 / (batch * width)) + slope) * within_N
     theta_grad_F = torch.zeros_like(theta_F).index_add_(0, near.indices_N, pull_N).div_(-window)
-    fired_F = set_gradients(made, chosen, back._replace(inner_N=back.inner_N * above_N), centred_BD)
+    fired_F = set_gradients(made, chosen, back._replace(inner_N=back.inner_N * above_N), centred_BD, step)
     lift = 0.0
     if len(step.dead_N) and step.settings.aux_coefficient > 0:
         lift = _lift(made, step, centred_BD, theta_grad_F)
     made.threshold_F.grad = theta_grad_F
     finish_b_dec(made)
-    loss = mse + step.settings.l0_penalty * excess**2 + step.settings.aux_coefficient * lift
+    penalty = excess**2 if step.ranks.first else 0.0  # of the whole batch, so one process tells it
+    loss = mse + step.settings.sparsity_weight * penalty + step.settings.aux_coefficient * lift
     return StepOutput(loss, mse, l0, fired_F, lift)
 
 
@@ -67,10 +68,10 @@ def _lift(made: JumpReLU, step: StepInput, centred_BD: Tensor, theta_grad_F: Ten
     pre_BN = torch.addmm(made.b_enc_F.detach()[dead_N], centred_BD, made.W_enc_DF.detach()[:, dead_N])
     short_BN = made.threshold_F.detach()[dead_N] - pre_BN
     low_BN = (short_BN > 0).to(pre_BN.dtype)
-    push = step.settings.aux_coefficient / low_BN.numel()
+    push = step.settings.aux_coefficient / (step.batch * len(dead_N))
     counts_N = low_BN.sum(0) * push
     theta_grad_F.index_add_(0, dead_N, counts_N)
     if made.b_enc_F.grad is not None and made.W_enc_DF.grad is not None:
         made.b_enc_F.grad.index_add_(0, dead_N, counts_N, alpha=-1)
         made.W_enc_DF.grad.index_add_(1, dead_N, centred_BD.T @ low_BN, alpha=-push)
-    return float(short_BN.relu_().mean())
+    return float(short_BN.relu_().sum()) / (step.batch * len(dead_N))

@@ -100,7 +100,9 @@ def backward(dictionary: Dictionary, chosen: Ragged, step: StepInput) -> Backwar
     return Backward(residual_BD, error, inner_N)
 
 
-def set_gradients(dictionary: Dictionary, chosen: Ragged, back: Backward, centred_BD: Tensor) -> Tensor:
+def set_gradients(
+    dictionary: Dictionary, chosen: Ragged, back: Backward, centred_BD: Tensor, step: StepInput
+) -> Tensor:
     """Set the gradients of |r|² / (B D) in all four weights (b_dec without its encoder's part: :func:`finish_b_dec`).
 
     Args:
@@ -110,8 +112,7 @@ def set_gradients(dictionary: Dictionary, chosen: Ragged, back: Backward, centre
     Returns:
         bool [F], the features that have a positive value somewhere.
     """
-    batch, width = back.residual_BD.shape
-    factor = 2 / (batch * width)
+    factor = 2 / (step.batch * back.residual_BD.shape[1])
     starts_F, rows_N, values_N, inner_N = by_feature(*chosen, back.inner_N, dictionary.n_latents)
     fired_F = torch.segment_reduce(values_N, "max", offsets=starts_F, initial=0) > 0
     values_N, inner_N, offsets_F = values_N * factor, inner_N * factor, starts_F[:-1]

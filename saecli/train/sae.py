@@ -16,12 +16,13 @@ from saecli.core.errors import InputError
 from saecli.core.fingerprint import fingerprint_module
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
+from saecli.core.ranks import ONE, Ranks
 from saecli.core.suite import SuiteInfo
 from saecli.data.source import TokenSource
 from saecli.train.activations import ActivationStream
 from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.sae_data import data_fingerprint, left_out, open_data
-from saecli.train.sae_loop import CHECKPOINT, SaeResult, Training
+from saecli.train.sae_loop import SaeResult, Training
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
 from saecli.train.vectors import VectorFiles, VectorStream
 
@@ -34,6 +35,7 @@ def train_sae(
     stop: Callable[[], bool] = lambda: False,
     source: TokenSource | None = None,
     threads: int | None = None,
+    ranks: Ranks = ONE,
 ) -> SaeResult:
     """Trains the dictionaries of a configuration; continues if the folder holds a checkpoint of the same recipe.
 
@@ -45,6 +47,8 @@ def train_sae(
         stop: Asked after every step; when it returns True, a checkpoint is written and the run ends early.
         source: The data, if not those the configuration names.
         threads: CPU threads; those torch has if not given.
+        ranks: The processes that train together: each runs the model on its part of the sequences and steps on its
+            part of every batch.
 
     Raises:
         InputError: The checkpoint is of another recipe or damaged; or as :func:`saecli.train.sae_data.open_data`.
@@ -54,7 +58,7 @@ def train_sae(
     info, source = model.info, source or open_data(config, model.info)
     plans = plan_dictionaries(config, info)
     sites = {site for plan in plans for site in (plan.dictionary.reads, plan.dictionary.writes)}
-    stream = ActivationStream(model, source, sites, config.buffer, config.seed, left_out(config, info, source))
+    stream = ActivationStream(model, source, sites, config.buffer, config.seed, left_out(config, info, source), ranks)
     name = Path(info.name).name  # of a folder given by its path, the last part
     fingerprint = fingerprint_module(model.module)
     header = SuiteInfo(
@@ -67,7 +71,7 @@ def train_sae(
         vocabulary=info.vocabulary,
     )
     identity = {"data": data_fingerprint(source), "model": fingerprint}
-    training = Training(config, plans, stream, header, identity, folder, progress, threads)
+    training = Training(config, plans, stream, header, identity, folder, progress, threads, ranks)
     return _trained(training, config, folder, stop)
 
 
@@ -78,19 +82,19 @@ def train_on_vectors(
     progress: Progress = silent,
     stop: Callable[[], bool] = lambda: False,
     threads: int | None = None,
+    ranks: Ranks = ONE,
 ) -> SaeResult:
     """Trains dictionaries on vectors of one's own, as :func:`train_sae` does on a model's; the suites name no model."""
     plans = plan_on_vectors(config, files.width)
     site = plans[0].dictionary.reads
-    stream = VectorStream(files, site, config.buffer, config.seed, torch.device(config.device))
+    stream = VectorStream(files, site, config.buffer, config.seed, torch.device(config.device), ranks)
     header = SuiteInfo(name=Path(config.activations[0]).stem, model="")
-    training = Training(config, plans, stream, header, {"data": files.identity}, folder, progress, threads)
+    training = Training(config, plans, stream, header, {"data": files.identity}, folder, progress, threads, ranks)
     return _trained(training, config, folder, stop)
 
 
 def _trained(training: Training, config: TrainSaeConfig, folder: Path, stop: Callable[[], bool]) -> SaeResult:
-    if (folder / CHECKPOINT).exists() and not config.overwrite:
-        training.load()
-    elif config.resume:
+    continued = not config.overwrite and training.load()
+    if config.resume and not continued:
         raise InputError(f"{folder} has no checkpoint to resume.", "Start without --resume.")
     return training.run(stop)

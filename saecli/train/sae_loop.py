@@ -7,7 +7,6 @@ on the same machine with the same number of threads.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -18,12 +17,14 @@ from typing import Any
 
 import torch
 
-from saecli.core.atomic import write_text, writing
-from saecli.core.errors import Failure, InputError
+from saecli.core.errors import Failure
+from saecli.core.machine import DTYPES
 from saecli.core.progress import Progress
+from saecli.core.ranks import ONE, Ranks
 from saecli.core.suite import Suite, SuiteInfo
-from saecli.train.activations import Block, Filling, Stream
-from saecli.train.sae_config import TrainSaeConfig
+from saecli.train.activations import Block, Filling, Part, Stream
+from saecli.train.checkpoint import Checkpoint, MetricsFile
+from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
 from saecli.train.schedule import learning_rate
 from saecli.train.step import StepOutput
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
@@ -66,12 +67,15 @@ class Training:
         folder: Path,
         progress: Progress,
         threads: int | None,
+        ranks: Ranks = ONE,
     ) -> None:
         self.config, self.stream, self.folder, self._progress = config, stream, folder, progress
-        self._header, self._identity, self.threads = header, identity, threads or torch.get_num_threads()
+        self._header, self._ranks, self.threads = header, ranks, threads or torch.get_num_threads()
         folder.mkdir(parents=True, exist_ok=True)
-        device = torch.device(config.device)
-        self.trainers = [DictionaryTrainer(plan, device) for plan in plans]
+        dtype = DTYPES[PRECISIONS[config.precision]]
+        self.trainers = [DictionaryTrainer(plan, stream.device, dtype, ranks) for plan in plans]
+        self._checkpoint = Checkpoint(folder / CHECKPOINT, _SCHEMA, self._recipe() | identity, ranks)
+        self._metrics = MetricsFile(folder / METRICS, ranks)
         # The largest first, so that no worker ends with a long one.
         latents = [trainer.config.dictionary.n_latents for trainer in self.trainers]
         self._order = sorted(range(len(latents)), key=lambda number: -latents[number])
@@ -79,13 +83,14 @@ class Training:
         self.started = False
         self._saved_at = time.monotonic()
         self._sums = torch.zeros(len(self.trainers), 4, dtype=torch.float64)
-        self._records: list[dict[str, Any]] = []
 
     def run(self, stop: Callable[[], bool]) -> SaeResult:
         """Steps until done or told to stop; the last checkpoint is of the state returned."""
         torch.set_num_threads(self.threads)
-        self._write_metrics()
-        workers, stopped = Workers(self.threads, len(self.trainers)), False
+        self._metrics.start(self._metrics.records)
+        # Exchanges between processes have to come in the same order everywhere: one dictionary after the other.
+        at_once = len(self.trainers) if self._ranks.size == 1 else 1
+        workers, stopped = Workers(self.threads, at_once), False
         filling = self.stream.filling(self.block)
         try:
             while self.tokens < self.config.tokens and not stopped:
@@ -96,14 +101,15 @@ class Training:
             workers.close()
         if stopped:
             self.save()
-        return SaeResult(self._suites(), self.tokens, self.step, not stopped, self._records)
+        return SaeResult(self._suites(), self.tokens, self.step, not stopped, self._metrics.records)
 
     def _run_block(self, block: Block, filling: Filling, workers: Workers, stop: Callable[[], bool]) -> bool:
         """The rest of a block, while the next one is filled; True if told to stop."""
         if not self.started:
             for trainer in self.trainers:
                 shape = trainer.config.dictionary
-                trainer.start(block.vectors_ND[shape.reads], block.vectors_ND[shape.writes])
+                x_ND = block.whole(shape.reads, self._ranks)
+                trainer.start(x_ND, x_ND if shape.writes == shape.reads else block.whole(shape.writes, self._ranks))
             self.started = True
         parts = block.parts(self.config.batch)
         while self.place < len(parts):
@@ -112,24 +118,30 @@ class Training:
             self.place += 1
             if self.place == len(parts):
                 self.block, self.place, parts = self.block + 1, 0, []
-            if workers.interrupt is not None:
-                self.save()
-                raise workers.interrupt
-            stopped = stop()
+            stopped = self._any(stop())
             if stopped or self.tokens >= self.config.tokens:
                 return stopped
-            if time.monotonic() - self._saved_at >= self.config.checkpoint_seconds:
+            if self._any(time.monotonic() - self._saved_at >= self.config.checkpoint_seconds):
                 self.save()
         return False
 
-    def _advance(self, block: Block, rows: torch.Tensor, filling: Filling, passes: int, workers: Workers) -> None:
+    def _any(self, here: bool) -> bool:
+        """Whether something is so in any of the processes."""
+        if self._ranks.size == 1:
+            return here
+        count = torch.tensor(float(here), device=self.stream.device)
+        self._ranks.sum_(count)
+        return bool(count)
+
+    def _advance(self, block: Block, part: Part, filling: Filling, passes: int, workers: Workers) -> None:
         config = self.config
         factor = learning_rate(self.tokens, config.tokens, config.warmup, config.decay)
         outs: list[StepOutput | None] = [None] * len(self.trainers)
+        rows = part.rows_N
 
         def fill() -> None:
             for _ in range(passes):
-                if not filling.done and self.tokens + len(rows) < config.tokens:
+                if not filling.done and self.tokens + part.total < config.tokens:
                     filling.advance()
 
         def step(number: int) -> None:
@@ -138,11 +150,11 @@ class Training:
             vectors = block.vectors_ND[shape.reads]
             x = torch.index_select(vectors, 0, rows, out=space.take("x", len(rows), shape.d_in, like=vectors))
             y = x if shape.writes == shape.reads else block.vectors_ND[shape.writes][rows]
-            outs[number] = trainer.step(x, y, factor, space, self.tokens / config.tokens)
+            outs[number] = trainer.step(x, y, factor, space, self.tokens / config.tokens, part.total)
 
         workers.run([fill, *(partial(step, number) for number in self._order)])
         self.step += 1
-        self.tokens += len(rows)
+        self.tokens += part.total
         for number, (trainer, out) in enumerate(zip(self.trainers, outs, strict=True)):
             if out is None:
                 continue  # never: every task has run
@@ -176,9 +188,7 @@ class Training:
                     "dead_share": trainer.dead_share,
                 }
             )
-        self._records += lines
-        with (self.folder / METRICS).open("a") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines))
+        self._metrics.append(*lines)
         explained = [line["variance_explained"] for line in lines]
         dead = max(line["dead_share"] for line in lines)
         detail = f"variance explained {min(explained):.3f} to {max(explained):.3f}, dead at most {dead:.1%}"
@@ -195,47 +205,39 @@ class Training:
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
-    def _write_metrics(self) -> None:
-        """Starts the metrics file with the lines up to the current step, dropping those of steps to be done again."""
-        write_text(self.folder / METRICS, "".join(json.dumps(line) + "\n" for line in self._records))
-
     def save(self) -> None:
         """Writes the checkpoint: all or nothing."""
-        state = {
-            "schema": _SCHEMA,
-            "recipe": self._recipe(),
-            "threads": self.threads,
-            "counters": [self.block, self.place, self.step, self.tokens],
-            "sums": self._sums,
-            "records": self._records,
-            "trainers": [trainer.state() for trainer in self.trainers],
-        }
-        with writing(self.folder / CHECKPOINT) as temporary:
-            torch.save(state, temporary)
+        self._checkpoint.write(
+            {
+                "threads": self.threads,
+                "counters": [self.block, self.place, self.step, self.tokens],
+                "sums": self._sums,
+                "records": self._metrics.records,
+                "trainers": [trainer.state() for trainer in self.trainers],
+            }
+        )
         self._saved_at = time.monotonic()
         self._progress(f"checkpoint at step {self.step}")
 
-    def load(self) -> None:
-        """Continues from the folder's checkpoint, with its number of threads."""
-        path = self.folder / CHECKPOINT
-        try:
-            state = torch.load(path, map_location=self.config.device, weights_only=True)
-        except Exception as error:  # torch raises many kinds for a damaged file
-            raise InputError(f"{path.name} cannot be read: {error}", "Start again with --overwrite.") from error
-        if not isinstance(state, dict) or state.get("schema") != _SCHEMA:
-            raise InputError(f"{path.name} is not a {_SCHEMA} file.", "Start again with --overwrite.")
-        for name, value in self._recipe().items():
-            if state["recipe"].get(name) != value:
-                raise InputError(f"The checkpoint was made with another {name}.", "Start again with --overwrite.")
+    def load(self) -> bool:
+        """Continues from the folder's checkpoint, with its number of threads; False if there is none.
+
+        Raises:
+            InputError: It is damaged, or of another recipe.
+        """
+        state = self._checkpoint.read(str(self.stream.device))
+        if state is None:
+            return False
         for trainer, saved in zip(self.trainers, state["trainers"], strict=True):
             trainer.load(saved)
-        self.threads, self._sums, self._records = state["threads"], state["sums"], state["records"]
+        self.threads, self._sums, self._metrics.records = state["threads"], state["sums"].cpu(), state["records"]
         self.block, self.place, self.step, self.tokens = state["counters"]
         self.started, self._saved_at = True, time.monotonic()
+        return True
 
     def _recipe(self) -> dict[str, str]:
         """What must not differ between a checkpoint and the run that continues it."""
-        names = ("drop_bos", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
+        names = ("drop", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
         recipe = {name: repr(getattr(self.config, name)) for name in names}
         recipe["dictionaries"] = repr([trainer.config for trainer in self.trainers])
-        return recipe | self._identity
+        return recipe

@@ -54,7 +54,7 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     W_enc_DF, W_dec_FD = topk.W_enc_DF.detach(), topk.W_dec_FD.detach()
     b_enc_F, b_dec_D = topk.b_enc_F.detach(), topk.b_dec_D.detach()
     x_BD, y_BD, space = step.x_BD, step.y_BD, step.workspace
-    batch, width = y_BD.shape
+    (here, width), batch = y_BD.shape, step.batch
 
     centred_BD = x_BD
     if topk.subtracts_b_dec:
@@ -65,7 +65,7 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     with torch.enable_grad():
         values_BK.requires_grad_()
         decoded_BD = embedding_bag(indices_BK, W_dec_FD, per_sample_weights=values_BK, mode="sum")
-    residual_BD = space.take("residual", batch, width, like=y_BD)
+    residual_BD = space.take("residual", here, width, like=y_BD)
     if centred_BD is not x_BD and y_BD is x_BD:
         torch.sub(decoded_BD.detach(), centred_BD, out=residual_BD)
     else:
@@ -75,7 +75,7 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     (inner_BK,) = torch.autograd.grad(decoded_BD, values_BK, residual_BD)
     values_BK = values_BK.detach()
     active = values_BK.numel()
-    if not bool(values_BK.min() > 0):
+    if active and not bool(values_BK.min() > 0):
         active_BK = values_BK > 0
         active = int(active_BK.count_nonzero())
         inner_BK *= active_BK
@@ -97,8 +97,8 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     topk.W_enc_DF.grad, topk.b_enc_F.grad = g_enc_FD.T, g_b_enc_F
     topk.W_dec_FD.grad, topk.b_dec_D.grad = g_dec_FD, residual_BD.sum(0).mul_(factor)
     aux = lift = 0.0
-    if len(step.dead_N) and step.settings.aux_coefficient > 0 and error > 0:
-        aux, lift = auxiliary(topk, step, centred_BD, residual_BD, error)
+    if len(step.dead_N) and step.settings.aux_coefficient > 0:
+        aux, lift = auxiliary(topk, step, centred_BD, residual_BD, step.sum(error))
     finish_b_dec(topk)
     mse = error / (batch * width)
     return StepOutput(mse + step.settings.aux_coefficient * (aux + lift), mse, active / batch, fired_F, aux)
@@ -127,16 +127,18 @@ def auxiliary(
 ) -> tuple[float, float]:
     """Add the gradients of the auxiliary loss to those there; return |e − ê|² / |e|² and mean ReLU(−pre).
 
-    N dead latents; ``b_dec`` gets its part from that of ``b_enc`` afterwards.
+    ``error`` is |e|² over all processes. N dead latents; ``b_dec`` gets its part from that of ``b_enc`` afterwards.
     """
     dead_N = step.dead_N
     enc_DN, dec_ND = dictionary.W_enc_DF.detach()[:, dead_N], dictionary.W_dec_FD.detach()[dead_N]
     b_N = dictionary.b_enc_F.detach()[dead_N]
     g_enc_DF, g_dec_FD = cast(Tensor, dictionary.W_enc_DF.grad), cast(Tensor, dictionary.W_dec_FD.grad)
     g_b_enc_F = cast(Tensor, dictionary.b_enc_F.grad)
+    if error == 0:
+        return 0.0, 0.0
     keep = min(step.settings.aux_k, len(dead_N))
     left = low = 0.0
-    push = step.settings.aux_coefficient / (len(centred_BD) * len(dead_N))
+    push = step.settings.aux_coefficient / (step.batch * len(dead_N))
     for start in range(0, len(centred_BD), _AUX_ROWS):
         part_CD = centred_BD[start : start + _AUX_ROWS]
         pre_CN = torch.addmm(b_N, part_CD, enc_DN)
@@ -155,4 +157,4 @@ def auxiliary(
         g_dec_FD.index_add_(0, dead_N, acts_CN.T @ grad_CD)
         g_enc_DF.T.index_add_(0, dead_N, inner_CN.T @ part_CD)
         g_b_enc_F.index_add_(0, dead_N, inner_CN.sum(0))
-    return left / error, low / (len(centred_BD) * len(dead_N))
+    return left / error, low / (step.batch * len(dead_N))

@@ -2,6 +2,10 @@
 
 A step function computes the loss and leaves its gradients in ``parameter.grad``; clipping, the optimiser and the
 counters of dead latents are the same for all of them (:mod:`saecli.train.trainer`).
+
+Of several processes each is given its rows of the batch. What a gradient needs of all rows (the residual error's norm,
+the selection of a batch, the mean number of active features) the step sums with :meth:`StepInput.sum`; everything that
+it returns or leaves in the gradients is its own share, divided by the whole batch, and is summed by the trainer.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import torch
 from torch import Tensor
 
 from saecli.core.dictionary import Dictionary
+from saecli.core.ranks import ONE, Ranks
 from saecli.train.settings import Settings
 
 
@@ -42,13 +47,15 @@ class StepInput:
     """What a step is given.
 
     Attributes:
-        x_BD: [B, d_in] vectors at the site read, scaled to unit variance per dimension on average.
+        x_BD: [B, d_in] this process's vectors at the site read, scaled to unit variance per dimension on average.
         y_BD: [B, d_out] targets; the same tensor as ``x_BD`` for an autoencoder.
         dead_N: int64 indices of the dead latents, perhaps none.
         settings: Weights and sizes; those that a schedule changes are as they are at this step.
         p: Exponent of an annealed penalty.
         next_p: An exponent for which the penalty is wanted too.
         workspace: Reusable buffers.
+        total: Vectors of the batch over all processes; those given if 0.
+        ranks: The processes.
     """
 
     x_BD: Tensor
@@ -58,11 +65,26 @@ class StepInput:
     p: float = 1.0
     next_p: float | None = None
     workspace: Workspace = field(default_factory=Workspace)
+    total: int = 0
+    ranks: Ranks = ONE
+
+    @property
+    def batch(self) -> int:
+        """Vectors of the batch over all processes."""
+        return self.total or len(self.x_BD)
+
+    def sum(self, value: float) -> float:
+        """The sum of a number over all processes."""
+        if self.ranks.size == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64, device=self.x_BD.device)
+        self.ranks.sum_(total)
+        return float(total)
 
 
 @dataclass(frozen=True)
 class StepOutput:
-    """What a step found; its gradients are in the parameters.
+    """What a step found, this process's share of it; its gradients are in the parameters.
 
     Attributes:
         loss: All terms, on average over vectors and per dimension.

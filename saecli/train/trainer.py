@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from saecli.core.dictionary import Dictionary, DictionaryConfig
+from saecli.core.ranks import ONE, Ranks
 from saecli.dictionaries import make_dictionary
 from saecli.dictionaries.jumprelu import JumpReLU
 from saecli.train.recipes import RECIPES, step_function
@@ -58,12 +59,16 @@ class DictionaryTrainer:
     Args:
         config: How it is trained.
         device: Where.
+        dtype: Of the weights.
+        ranks: The processes; each steps on its rows, and all have the same weights.
     """
 
-    def __init__(self, config: TrainerConfig, device: torch.device) -> None:
-        self.config = config
+    def __init__(
+        self, config: TrainerConfig, device: torch.device, dtype: torch.dtype = torch.float32, ranks: Ranks = ONE
+    ) -> None:
+        self.config, self._ranks = config, ranks
         shape = config.dictionary
-        self.dictionary = make_dictionary(shape).to(device)
+        self.dictionary = make_dictionary(shape).to(device, dtype)
         self.scale_in = self.scale_out = 1.0
         self.since_fired_F = torch.zeros(shape.n_latents, dtype=torch.int64, device=device)
         self.schedule = Schedule(config.settings)
@@ -81,7 +86,9 @@ class DictionaryTrainer:
         start_from(self.dictionary, x_scaled_ND, y_scaled_ND, active)
 
     @torch.no_grad()
-    def step(self, x_BD: Tensor, y_BD: Tensor, lr_factor: float, space: Workspace, done: float = 0.0) -> StepOutput:
+    def step(
+        self, x_BD: Tensor, y_BD: Tensor, lr_factor: float, space: Workspace, done: float = 0.0, total: int = 0
+    ) -> StepOutput:
         """One step on a batch in the units of the model.
 
         Args:
@@ -89,6 +96,10 @@ class DictionaryTrainer:
             lr_factor: 0..1, what the schedule makes of the learning rate.
             space: Buffers of the calling thread.
             done: 0..1, share of the run before this step.
+            total: Vectors of the batch over all processes; those given if 0.
+
+        Returns:
+            What the step found, of the whole batch.
         """
         settings = self.schedule.at(done)
         same = y_BD is x_BD
@@ -96,14 +107,31 @@ class DictionaryTrainer:
         if not same:
             y_BD *= self.scale_out
         dead_N = (self.since_fired_F >= settings.dead_after).nonzero()[:, 0]
-        given = StepInput(x_BD, y_BD, dead_N, settings, self.schedule.p, self.schedule.next_p, space)
-        out = self._step(self.dictionary, given)
+        p, next_p = self.schedule.p, self.schedule.next_p
+        given = StepInput(x_BD, y_BD, dead_N, settings, p, next_p, space, total, self._ranks)
+        out = self._summed(self._step(self.dictionary, given))
         self.schedule.record(out.penalties)
-        self.since_fired_F += len(x_BD)
+        self.since_fired_F += given.batch
         self.since_fired_F[out.fired_F] = 0
         if math.isfinite(out.loss):
             self._update(settings, lr_factor)
         return out
+
+    def _summed(self, out: StepOutput) -> StepOutput:
+        """Adds up the shares of all processes, gradients too, in one exchange."""
+        if self._ranks.size == 1:
+            return out
+        numbers = [out.loss, out.mse, out.l0, out.aux, *(out.penalties or ())]
+        gradients = [parameter.grad for parameter in self.dictionary.parameters() if parameter.grad is not None]
+        like = gradients[0]
+        parts = [*(one.reshape(-1) for one in gradients), out.fired_F.to(like), like.new_tensor(numbers)]
+        flat = torch.cat(parts)
+        self._ranks.sum_(flat)
+        *summed, fired_F, values = flat.split([len(part) for part in parts])
+        for gradient, total in zip(gradients, summed, strict=True):
+            gradient.copy_(total.view(gradient.shape))
+        loss, mse, l0, aux, *penalties = values.tolist()
+        return StepOutput(loss, mse, l0, fired_F > 0, aux, (penalties[0], penalties[1]) if penalties else None)
 
     def _update(self, settings: Settings, lr_factor: float) -> None:
         decoder = self.dictionary.W_dec_FD

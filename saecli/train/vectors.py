@@ -7,7 +7,7 @@ last tenth of the rows of every array is held out.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -18,12 +18,13 @@ from safetensors import safe_open
 from torch import Tensor
 
 from saecli.core.errors import InputError
+from saecli.core.ranks import ONE, Ranks
 from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.data.permutation import shuffled
 from saecli.data.shards import map_array
 from saecli.formats.safe import safetensors_header
-from saecli.train.activations import Stream
+from saecli.train.activations import Rows, Stream
 
 _FLOATS: Final = ("<f4", "<f2", "<f8")
 _TENSORS: Final = ("F32", "F16", "BF16", "F64")
@@ -98,7 +99,7 @@ class VectorFiles:
                 raise InputError(f"{array.name} has a value that is not finite in its rows {at} to {until - 1}.")
             parts.append(rows)
             start += until - at
-        return torch.cat(parts)
+        return torch.cat(parts) if parts else torch.empty(0, self.width)
 
 
 class VectorStream(Stream):
@@ -110,19 +111,25 @@ class VectorStream(Stream):
         buffer: Rows per block, nearly.
         seed: Of the order.
         device: Where training is.
+        ranks: The processes; each reads its part of every chunk.
     """
 
-    def __init__(self, files: VectorFiles, site: Site, buffer: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, files: VectorFiles, site: Site, buffer: int, seed: int, device: torch.device, ranks: Ranks = ONE
+    ) -> None:
         rows = files.rows("train")
-        super().__init__([site], buffer, min(_CHUNK, rows), seed, device)
+        chunk = min(_CHUNK, rows)
+        super().__init__([site], buffer, chunk, -(-chunk // ranks.size), seed, device, ranks)
         self._files, self._rows, self._chunks = files, rows, -(-rows // self.per_batch)
 
-    def rows(self, step: int) -> Mapping[Site, Tensor]:
+    def rows(self, step: int) -> Rows:
         """One chunk; every epoch has each of them once."""
         epoch, place = divmod(step, self._chunks)
         start = int(shuffled(np.array([place]), self._chunks, self.seed, epoch)[0]) * self.per_batch
-        read = self._files.read("train", start, min(start + self.per_batch, self._rows))
-        return {self.sites[0]: read.to(self.device)}
+        count = min(self.per_batch, self._rows - start)
+        part = self.ranks.part(count)
+        read = self._files.read("train", start + part.start, start + part.stop)
+        return Rows({self.sites[0]: read.to(self.device)}, part.start, count)
 
 
 @torch.no_grad()

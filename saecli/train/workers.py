@@ -19,7 +19,6 @@ class Workers:
         self._local = threading.local()
         count = min(threads, tasks)
         self._pool = ThreadPoolExecutor(count, "sae", torch.set_num_threads, (threads // count,))
-        self.interrupt: KeyboardInterrupt | None = None
 
     def space(self) -> Workspace:
         """The calling thread's buffers."""
@@ -28,16 +27,9 @@ class Workers:
         return self._local.space
 
     def run(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Runs the tasks, begun in their order, and waits for all of them.
-
-        An interrupt meanwhile is kept in ``interrupt``, so that the step ends whole and can be saved.
-        """
+        """Runs the tasks, begun in their order, and waits for all of them."""
         futures = [self._pool.submit(task) for task in tasks]
-        try:
-            wait(futures)
-        except KeyboardInterrupt as interrupt:
-            self.interrupt = interrupt
-            wait(futures)
+        wait(futures)
         for future in futures:
             future.result()
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from saecli.core.dictionary import DictionaryConfig
 from saecli.core.errors import Failure, InputError, UsageError
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.core.hooks import thin_gpt
+from saecli.core.interrupt import deferred_interrupt
 from saecli.core.site import Site
 from saecli.data.games import OthelloSource
 from saecli.dictionaries import make_dictionary
@@ -100,7 +102,7 @@ def test_standard_step_is_the_formula():
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter)
     x = torch.randn(20, 5, dtype=torch.float64)
-    out = standard_step(made, StepInput(x, x, NONE, Settings(l1=0.3)))
+    out = standard_step(made, StepInput(x, x, NONE, Settings(sparsity_weight=0.3)))
     acts = ((x - made.b_dec_D) @ made.W_enc_DF + made.b_enc_F).relu()
     error = (acts @ made.W_dec_FD + made.b_dec_D - x).square().sum(1)
     loss = (error + 0.3 * acts @ made.W_dec_FD.norm(dim=1)).mean() / 5
@@ -112,7 +114,7 @@ def test_standard_step_is_the_formula():
 
 def trainer(arch: str = "topk", latents: int = 32, **changes: object) -> DictionaryTrainer:
     shape = DictionaryConfig(arch, 8, latents, SITE, SITE, 8, {"k": 3} if arch == "topk" else {})
-    settings = Settings(**{"lr": 0.01, "l1": 0.1, "aux_k": 4, "dead_after": 10**9, **changes})  # type: ignore[arg-type]
+    settings = Settings(**{"lr": 0.01, "sparsity_weight": 0.1, "aux_k": 4, "dead_after": 10**9, **changes})  # type: ignore[arg-type]
     return DictionaryTrainer(TrainerConfig("", shape, arch, 0, settings), torch.device("cpu"))
 
 
@@ -224,16 +226,16 @@ def test_a_dictionary_does_not_depend_on_those_beside_it(tmp_path):
 
 
 def test_an_interrupt_ends_the_step_and_saves(tmp_path):
-    calls = iter(range(100))
+    calls, model = iter(range(100)), tiny_model()
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as stop:
 
-    def interrupt() -> bool:
-        if next(calls) == 2:
-            raise KeyboardInterrupt
-        return False
+        def press() -> bool:
+            if next(calls) == 2:
+                signal.raise_signal(signal.SIGINT)
+            return stop()
 
-    model = tiny_model()
-    with pytest.raises(KeyboardInterrupt):
-        train_sae(config(checkpoint_seconds=0.0), model, tmp_path / "part", threads=1, stop=interrupt)
+        assert not train_sae(config(), model, tmp_path / "part", threads=1, stop=press).complete
+        stop.deliver()
     again = train_sae(config(checkpoint_seconds=0.0), model, tmp_path / "part", threads=1)
     assert same_bits(again, train_sae(config(), model, tmp_path / "whole", threads=1))
 
@@ -243,7 +245,7 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path):
     with pytest.raises(InputError, match="no checkpoint to resume"):
         train_sae(config(resume=True), model, tmp_path, threads=1)
     train_sae(config(), model, tmp_path, threads=1, stop=lambda: True)
-    with pytest.raises(InputError, match="made with another tokens"):
+    with pytest.raises(InputError, match="made with tokens = 2400, not 9000"):
         train_sae(config(tokens=9000), model, tmp_path, threads=1)
     with pytest.raises(InputError, match="made with another model"):
         train_sae(config(), tiny_model(1), tmp_path, threads=1)
@@ -287,12 +289,12 @@ def test_a_plan_names_every_dictionary():
         plan_dictionaries(TrainSaeConfig(layers="7:"), info)
     with pytest.raises(UsageError, match=r"Two .* tables train a dictionary at 0.resid_pre"):
         plan_dictionaries(TrainSaeConfig(sae=(SaeTable(), SaeTable(layers="0"))), info)
-    tables = (SaeTable(latents=(16, 24), k=(4, 8)), SaeTable(name="l1", arch="standard", l1=(0.5,), latents=(16,)))
+    tables = (SaeTable(latents=(16, 24), k=(4, 8)), SaeTable(name="l1", arch="standard", sparsity_weight=(0.5,), latents=(16,)))
     plans = plan_dictionaries(TrainSaeConfig(sae=tables, layers="0"), info)
     shapes = {plan.variant: (plan.dictionary.n_latents, plan.dictionary.options) for plan in plans}
     assert shapes["f24-k8"] == (24, {"k": 8})
     assert len(shapes) == 5
-    assert {plan.settings.l1 for plan in plans if plan.variant == "l1-f16"} == {0.5}
+    assert {plan.settings.sparsity_weight for plan in plans if plan.variant == "l1-f16"} == {0.5}
 
 
 def test_the_learning_rate_rises_and_falls_to_zero():
