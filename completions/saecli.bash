@@ -22,6 +22,7 @@ _saecli() {
             '|validate') path='validate' ;;
             '|download') path='download' ;;
             '|convert') path='convert' ;;
+            '|run') path='run' ;;
             '|zoo') path='zoo' ;;
             '|schema') path='schema' ;;
             'train|lm') path='train lm' ;;
@@ -53,11 +54,12 @@ _saecli_flags() {
         '') words='--version --show-completion --help' ;;
         'trace') words='--suite --probe --game --target --metric --method --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
-        'train lm') words='--data --n-ctx --batch-size --targets --n-layer --n-head --d-model --steps --optimizer --lr --muon-lr --warmup --weight-decay --grad-clip --device --precision --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'train sae') words='--kind --arch --k --latents --l1 --target-l0 --sparsity-p --processing --data --context --drop-bos --no-drop-bos --activations --site --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --l0-penalty --bandwidth --anneal-start --device --save-dtype --log-every --held-out --checkpoint-seconds --resume --layers --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --max-memory --pack --no-pack --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train sae') words='--kind --arch --k --latents --l1 --target-l0 --sparsity-p --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --l0-penalty --bandwidth --anneal-start --device --precision --save-dtype --log-every --held-out --checkpoint-seconds --pack --no-pack --resume --layers --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'validate') words='--model --data --sequences --n-ctx --firing --require --device --dtype --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
+        'run') words='--set --list --check --plan --out --overwrite --resume --json --quiet -q --help' ;;
         'zoo') words='--help' ;;
         'zoo list') words='--search --json --quiet -q --help' ;;
         'zoo show') words='--include --site --probe --model --json --quiet -q --help' ;;
@@ -73,7 +75,7 @@ _saecli_values() {
     [[ $1 == *"|" && $cur == -* ]] && return 1
     case "$1" in
         '|--show-completion') words='bash zsh fish' paths='' ;;
-        '|') words='trace train validate download convert zoo schema' paths='' ;;
+        '|') words='trace train validate download convert run zoo schema' paths='' ;;
         'trace|--suite') words='gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b' paths='files' ;;
         'trace|--game') words='' paths='' ;;
         'trace|--target') words='' paths='' ;;
@@ -100,27 +102,35 @@ _saecli_values() {
         'trace|--template') words='othello-mini' paths='' ;;
         'trace|') words='gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b' paths='files' ;;
         'train|') words='lm sae' paths='' ;;
-        'train lm|--data') words='' paths='dirs' ;;
+        'train lm|--data') words='' paths='files' ;;
+        'train lm|--tokenizer') words='' paths='' ;;
         'train lm|--n-ctx') words='' paths='' ;;
         'train lm|--batch-size') words='' paths='' ;;
+        'train lm|--micro-batch') words='' paths='' ;;
         'train lm|--targets') words='auto sampled expected' paths='' ;;
         'train lm|--n-layer') words='' paths='' ;;
         'train lm|--n-head') words='' paths='' ;;
         'train lm|--d-model') words='' paths='' ;;
+        'train lm|--norm') words='layernorm dynamic-tanh' paths='' ;;
+        'train lm|--tanh-alpha') words='' paths='' ;;
         'train lm|--steps') words='' paths='' ;;
         'train lm|--optimizer') words='muon adamw' paths='' ;;
         'train lm|--lr') words='' paths='' ;;
         'train lm|--muon-lr') words='' paths='' ;;
         'train lm|--warmup') words='' paths='' ;;
+        'train lm|--schedule') words='cosine constant' paths='' ;;
+        'train lm|--min-lr') words='' paths='' ;;
         'train lm|--weight-decay') words='' paths='' ;;
         'train lm|--grad-clip') words='' paths='' ;;
         'train lm|--device') words='cpu cuda mps' paths='' ;;
-        'train lm|--precision') words='fp32 bf16' paths='' ;;
+        'train lm|--precision') words='fp32 bf16 fp64' paths='' ;;
+        'train lm|--keep') words='last best' paths='' ;;
         'train lm|--save-dtype') words='float32 float16 bfloat16' paths='' ;;
         'train lm|--log-every') words='' paths='' ;;
         'train lm|--eval-every') words='' paths='' ;;
         'train lm|--held-out') words='' paths='' ;;
         'train lm|--checkpoint-seconds') words='' paths='' ;;
+        'train lm|--max-memory') words='' paths='' ;;
         'train lm|--seed') words='' paths='' ;;
         'train lm|--threads') words='' paths='' ;;
         'train lm|--out') words='' paths='dirs' ;;
@@ -134,8 +144,10 @@ _saecli_values() {
         'train sae|--target-l0') words='' paths='' ;;
         'train sae|--sparsity-p') words='' paths='' ;;
         'train sae|--processing') words='raw folded' paths='' ;;
-        'train sae|--data') words='' paths='dirs' ;;
+        'train sae|--data') words='' paths='files' ;;
         'train sae|--context') words='' paths='' ;;
+        'train sae|--drop') words='' paths='' ;;
+        'train sae|--cache-activations') words='' paths='' ;;
         'train sae|--activations') words='' paths='files' ;;
         'train sae|--site') words='' paths='' ;;
         'train sae|--tokens') words='' paths='' ;;
@@ -153,6 +165,7 @@ _saecli_values() {
         'train sae|--bandwidth') words='' paths='' ;;
         'train sae|--anneal-start') words='' paths='' ;;
         'train sae|--device') words='cpu cuda mps' paths='' ;;
+        'train sae|--precision') words='fp32 fp64' paths='' ;;
         'train sae|--save-dtype') words='float32 float16 bfloat16' paths='' ;;
         'train sae|--log-every') words='' paths='' ;;
         'train sae|--held-out') words='' paths='' ;;
@@ -203,6 +216,9 @@ _saecli_values() {
         'convert|--config') words='' paths='files' ;;
         'convert|--template') words='othello-mini' paths='' ;;
         'convert|') words='' paths='files' ;;
+        'run|--set') words='' paths='' ;;
+        'run|--out') words='' paths='dirs' ;;
+        'run|') words='othello-mini' paths='files' ;;
         'zoo|') words='list show cache' paths='' ;;
         'zoo list|--search') words='' paths='' ;;
         'zoo list|') words='models suites data' paths='' ;;
@@ -217,7 +233,7 @@ _saecli_values() {
         'zoo cache prune|--config') words='' paths='files' ;;
         'zoo cache prune|--template') words='othello-mini' paths='' ;;
         'zoo cache prune|') words='gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess-random data:chess data:chess-train data:othello data:othello-synthetic data:python data:shakespeare data:tinystories data:simplestories' paths='' ;;
-        'schema|') words='trace train validate download convert zoo' paths='' ;;
+        'schema|') words='trace train validate download convert run zoo' paths='' ;;
         *) return 1 ;;
     esac
 }

@@ -15,6 +15,8 @@ function __saecli_at --description 'True if the command line has come to this co
                 set path 'download'
             case '|convert'
                 set path 'convert'
+            case '|run'
+                set path 'run'
             case '|zoo'
                 set path 'zoo'
             case '|schema'
@@ -43,6 +45,7 @@ complete -c saecli -n '__saecli_at ""' -f -a train -d 'Train what the other comm
 complete -c saecli -n '__saecli_at ""' -f -a validate -d 'What a model keeps when dictionaries replace its sites, beside controls.'
 complete -c saecli -n '__saecli_at ""' -f -a download -d 'Fetch models, dictionaries and data sets, or list what there is.'
 complete -c saecli -n '__saecli_at ""' -f -a convert -d 'Dictionaries into other formats, text into token shards.'
+complete -c saecli -n '__saecli_at ""' -f -a run -d 'The steps of a template one after the other; a finished run again, with --check.'
 complete -c saecli -n '__saecli_at ""' -f -a zoo -d 'What there is: models, dictionaries and data sets by name, and what a file or folder is.'
 complete -c saecli -n '__saecli_at ""' -f -a schema -d 'Print the JSON schema of what a command prints with --json.'
 complete -c saecli -n '__saecli_at ""' -l version -d 'Print the version and stop.'
@@ -84,27 +87,37 @@ complete -c saecli -n '__saecli_at "trace"' -a 'gpt2 gpt2-medium gpt2-large gpt2
 complete -c saecli -n '__saecli_at "train"' -f -a lm -d 'Small GPTs, saved as Hugging Face GPT-2 folders.'
 complete -c saecli -n '__saecli_at "train"' -f -a sae -d 'Sparse autoencoders at many sites of a model, in one pass.'
 complete -c saecli -n '__saecli_at "train"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on: othello (endless random games), data:NAME, or a folder of token shards.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on: othello (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME[/CONFIG][@REVISION] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.' -r -F
+complete -c saecli -n '__saecli_at "train lm"' -l tokenizer -d 'Vocabulary of text that is no token shards yet: ascii, gpt2, chess, othello, or a folder with tokenizer.json.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l n-ctx -d 'Positions per sequence; 0 for the data\'s own: 59 for Othello, 256 for chess, 128 for text.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l batch-size -d 'Sequences (games) per step.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l micro-batch -d 'Sequences computed at a time, their gradients added up; 0 for all of a step. Fewer take less memory; the step stays the same but for rounding.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l targets -d 'Learn from the sampled next token, or from its distribution where the data\'s generator knows it (auto).' -x -a 'auto sampled expected'
 complete -c saecli -n '__saecli_at "train lm"' -l n-layer -d 'Number of blocks.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l n-head -d 'Attention heads per block.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l d-model -d 'Width of the residual stream.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l norm -d 'What stands before the MLPs: LayerNorm, or DynamicTanh, weight * tanh(alpha * x) + bias.' -x -a 'layernorm dynamic-tanh'
+complete -c saecli -n '__saecli_at "train lm"' -l tanh-alpha -d 'First value of DynamicTanh\'s alpha.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l steps -d 'Optimiser steps.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l optimizer -d 'Muon on the matrices inside blocks and AdamW on the rest, or AdamW on everything.' -x -a 'muon adamw'
 complete -c saecli -n '__saecli_at "train lm"' -l lr -d 'Highest learning rate of AdamW.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l muon-lr -d 'Highest learning rate of Muon.' -x
-complete -c saecli -n '__saecli_at "train lm"' -l warmup -d 'Steps of linear warm-up before the cosine decay to zero.' -x
-complete -c saecli -n '__saecli_at "train lm"' -l weight-decay -d 'Decoupled weight decay of the matrices.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l warmup -d 'Steps of linear warm-up.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l schedule -d 'After the warm-up: half a cosine down to --min-lr, or constant.' -x -a 'cosine constant'
+complete -c saecli -n '__saecli_at "train lm"' -l min-lr -d 'Learning rate at the cosine\'s end; Muon\'s falls by the same factor.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l weight-decay -d 'Decoupled weight decay of the matrices, embeddings included.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l grad-clip -d 'Largest norm of the gradient; 0 for no limit.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
-complete -c saecli -n '__saecli_at "train lm"' -l precision -d 'bf16 is autocast with attention in fp32; it pays on hardware with bf16 units only.' -x -a 'fp32 bf16'
+complete -c saecli -n '__saecli_at "train lm"' -l precision -d 'bf16 is autocast with attention in fp32; it pays on hardware with bf16 units only.' -x -a 'fp32 bf16 fp64'
+complete -c saecli -n '__saecli_at "train lm"' -l keep -d 'The weights to keep: those of the last step, or those with the lowest cross-entropy on held-out data (measured every --eval-every steps; of equal ones the earlier).' -x -a 'last best'
 complete -c saecli -n '__saecli_at "train lm"' -l save-dtype -d 'Number type of the stored model.' -x -a 'float32 float16 bfloat16'
 complete -c saecli -n '__saecli_at "train lm"' -l log-every -d 'Steps per line of training loss.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l eval-every -d 'Steps between measurements on held-out data.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l held-out -d 'Held-out sequences to measure on.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l max-memory -d 'Memory to stay below, such as 4G; otherwise what is free.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
+complete -c saecli -n '__saecli_at "train lm"' -l no-pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
 complete -c saecli -n '__saecli_at "train lm"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train lm"' -l seed -d 'Seed of everything random.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
@@ -126,10 +139,10 @@ complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penal
 complete -c saecli -n '__saecli_at "train sae"' -l target-l0 -d 'Active features per token that are aimed at (jumprelu). Repeatable.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l sparsity-p -d 'Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l processing -d 'Weights of the model as they are, or folded as TransformerLens does.' -x -a 'raw folded'
-complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads; if not given, what the zoo names for it: othello (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME[/CONFIG][@REVISION] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.' -r -F
 complete -c saecli -n '__saecli_at "train sae"' -l context -d 'Positions per sequence; 0 for the data\'s own, at most the model\'s.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l drop-bos -d 'Leave out the vectors of BOS, for models whose sequences begin with it.'
-complete -c saecli -n '__saecli_at "train sae"' -l no-drop-bos -d 'Leave out the vectors of BOS, for models whose sequences begin with it.'
+complete -c saecli -n '__saecli_at "train sae"' -l drop -d 'Leave out the vectors of these tokens: bos (of sequences that begin with it), eos, pad, special (each of them that there is), none, or the number of a token. Repeatable.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l cache-activations -d 'Keep the model\'s activations on disk for later runs on the same data, in so much room at most: 20G.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l activations -d 'Vectors of one\'s own instead of a model\'s: .npy arrays [rows, width] or safetensors. Repeatable.' -r -F
 complete -c saecli -n '__saecli_at "train sae"' -l site -d 'Site that the vectors of --activations are from; 0.resid_pre if not given.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l tokens -d 'Vectors per dictionary in all.' -x
@@ -147,10 +160,13 @@ complete -c saecli -n '__saecli_at "train sae"' -l l0-penalty -d 'Weight of (L0 
 complete -c saecli -n '__saecli_at "train sae"' -l bandwidth -d 'Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l anneal-start -d 'Share of the tokens after which the exponent of an annealed penalty falls.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
+complete -c saecli -n '__saecli_at "train sae"' -l precision -d 'Number type of weights and arithmetic.' -x -a 'fp32 fp64'
 complete -c saecli -n '__saecli_at "train sae"' -l save-dtype -d 'Number type of the files.' -x -a 'float32 float16 bfloat16'
 complete -c saecli -n '__saecli_at "train sae"' -l log-every -d 'Steps per line of metrics.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequences to measure on at the end, at most; 0 for none.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
+complete -c saecli -n '__saecli_at "train sae"' -l no-pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
 complete -c saecli -n '__saecli_at "train sae"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train sae"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l seed -d 'Seed of everything random.' -x
@@ -228,6 +244,18 @@ complete -c saecli -n '__saecli_at "convert"' -l json -d 'Print one JSON documen
 complete -c saecli -n '__saecli_at "convert"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "convert"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "convert"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "run"' -l set -d 'A value for a step, or for all that have this key, as in TOML: train-sae.k=[8, 16]. Repeatable.' -x
+complete -c saecli -n '__saecli_at "run"' -l list -d 'List the templates.'
+complete -c saecli -n '__saecli_at "run"' -l check -d 'Compute a finished run again, elsewhere, and compare its files: exit code 4 if one differs.'
+complete -c saecli -n '__saecli_at "run"' -l plan -d 'Say what would be done and stop: every step\'s command.'
+complete -c saecli -n '__saecli_at "run"' -l out -d 'Directory of the results; otherwise saecli-runs/run-FINGERPRINT.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "run"' -l overwrite -d 'Take every step again, replacing what is there.'
+complete -c saecli -n '__saecli_at "run"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
+complete -c saecli -n '__saecli_at "run"' -l json -d 'Print one JSON document instead of text.'
+complete -c saecli -n '__saecli_at "run"' -l quiet -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "run"' -s q -d 'Print nothing but the result and errors.'
+complete -c saecli -n '__saecli_at "run"' -l help -d 'Show this message and exit.'
+complete -c saecli -n '__saecli_at "run"' -a 'othello-mini'
 complete -c saecli -n '__saecli_at "zoo"' -f -a list -d 'Models, suites of dictionaries and data sets that have a name.'
 complete -c saecli -n '__saecli_at "zoo"' -f -a show -d 'What a file, a folder or a name is; nothing of it is run.'
 complete -c saecli -n '__saecli_at "zoo"' -f -a cache -d 'What was downloaded.'
@@ -267,4 +295,4 @@ complete -c saecli -n '__saecli_at "zoo cache prune"' -s q -d 'Print nothing but
 complete -c saecli -n '__saecli_at "zoo cache prune"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "zoo cache prune"' -f -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data:openwebtext data:pile-10k data:chess-random data:chess data:chess-train data:othello data:othello-synthetic data:python data:shakespeare data:tinystories data:simplestories'
 complete -c saecli -n '__saecli_at "schema"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train validate download convert zoo'
+complete -c saecli -n '__saecli_at "schema"' -f -a 'trace train validate download convert run zoo'

@@ -19,6 +19,7 @@ _saecli() {
                 'validate:What a model keeps when dictionaries replace its sites, beside controls.'
                 'download:Fetch models, dictionaries and data sets, or list what there is.'
                 'convert:Dictionaries into other formats, text into token shards.'
+                'run:The steps of a template one after the other; a finished run again, with --check.'
                 'zoo:What there is: models, dictionaries and data sets by name, and what a file or folder is.'
                 'schema:Print the JSON schema of what a command prints with --json.'
             )
@@ -31,6 +32,7 @@ _saecli() {
                 validate) _saecli_validate ;;
                 download) _saecli_download ;;
                 convert) _saecli_convert ;;
+                run) _saecli_run ;;
                 zoo) _saecli_zoo ;;
                 schema) _saecli_schema ;;
             esac
@@ -101,27 +103,37 @@ _saecli_train() {
 
 _saecli_train_lm() {
     _arguments \
-        '--data=[What to train on: othello (endless random games), data:NAME, or a folder of token shards.]:value:_files -/' \
+        '--data=[What to train on: othello (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
+        '--tokenizer=[Vocabulary of text that is no token shards yet: ascii, gpt2, chess, othello, or a folder with tokenizer.json.]:value: ' \
         '--n-ctx=[Positions per sequence; 0 for the data'\''s own: 59 for Othello, 256 for chess, 128 for text.]:value: ' \
         '--batch-size=[Sequences (games) per step.]:value: ' \
+        '--micro-batch=[Sequences computed at a time, their gradients added up; 0 for all of a step. Fewer take less memory; the step stays the same but for rounding.]:value: ' \
         '--targets=[Learn from the sampled next token, or from its distribution where the data'\''s generator knows it (auto).]:value:(auto sampled expected)' \
         '--n-layer=[Number of blocks.]:value: ' \
         '--n-head=[Attention heads per block.]:value: ' \
         '--d-model=[Width of the residual stream.]:value: ' \
+        '--norm=[What stands before the MLPs: LayerNorm, or DynamicTanh, weight * tanh(alpha * x) + bias.]:value:(layernorm dynamic-tanh)' \
+        '--tanh-alpha=[First value of DynamicTanh'\''s alpha.]:value: ' \
         '--steps=[Optimiser steps.]:value: ' \
         '--optimizer=[Muon on the matrices inside blocks and AdamW on the rest, or AdamW on everything.]:value:(muon adamw)' \
         '--lr=[Highest learning rate of AdamW.]:value: ' \
         '--muon-lr=[Highest learning rate of Muon.]:value: ' \
-        '--warmup=[Steps of linear warm-up before the cosine decay to zero.]:value: ' \
-        '--weight-decay=[Decoupled weight decay of the matrices.]:value: ' \
+        '--warmup=[Steps of linear warm-up.]:value: ' \
+        '--schedule=[After the warm-up: half a cosine down to --min-lr, or constant.]:value:(cosine constant)' \
+        '--min-lr=[Learning rate at the cosine'\''s end; Muon'\''s falls by the same factor.]:value: ' \
+        '--weight-decay=[Decoupled weight decay of the matrices, embeddings included.]:value: ' \
         '--grad-clip=[Largest norm of the gradient; 0 for no limit.]:value: ' \
         '--device=[Where to train.]:value:(cpu cuda mps)' \
-        '--precision=[bf16 is autocast with attention in fp32; it pays on hardware with bf16 units only.]:value:(fp32 bf16)' \
+        '--precision=[bf16 is autocast with attention in fp32; it pays on hardware with bf16 units only.]:value:(fp32 bf16 fp64)' \
+        '--keep=[The weights to keep: those of the last step, or those with the lowest cross-entropy on held-out data (measured every --eval-every steps; of equal ones the earlier).]:value:(last best)' \
         '--save-dtype=[Number type of the stored model.]:value:(float32 float16 bfloat16)' \
         '--log-every=[Steps per line of training loss.]:value: ' \
         '--eval-every=[Steps between measurements on held-out data.]:value: ' \
         '--held-out=[Held-out sequences to measure on.]:value: ' \
         '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
+        '--max-memory=[Memory to stay below, such as 4G; otherwise what is free.]:value: ' \
+        '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
@@ -147,10 +159,10 @@ _saecli_train_sae() {
         '*--target-l0=[Active features per token that are aimed at (jumprelu). Repeatable.]:value: ' \
         '--sparsity-p=[Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.]:value: ' \
         '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
-        '--data=[What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not given, what the zoo names for the model.]:value:_files -/' \
+        '--data=[What the model reads; if not given, what the zoo names for it: othello (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--context=[Positions per sequence; 0 for the data'\''s own, at most the model'\''s.]:value: ' \
-        '--drop-bos[Leave out the vectors of BOS, for models whose sequences begin with it.]' \
-        '--no-drop-bos[Leave out the vectors of BOS, for models whose sequences begin with it.]' \
+        '*--drop=[Leave out the vectors of these tokens: bos (of sequences that begin with it), eos, pad, special (each of them that there is), none, or the number of a token. Repeatable.]:value: ' \
+        '--cache-activations=[Keep the model'\''s activations on disk for later runs on the same data, in so much room at most: 20G.]:value: ' \
         '*--activations=[Vectors of one'\''s own instead of a model'\''s: .npy arrays \[rows, width\] or safetensors. Repeatable.]:value:_files' \
         '--site=[Site that the vectors of --activations are from; 0.resid_pre if not given.]:value: ' \
         '--tokens=[Vectors per dictionary in all.]:value: ' \
@@ -168,10 +180,13 @@ _saecli_train_sae() {
         '--bandwidth=[Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).]:value: ' \
         '--anneal-start=[Share of the tokens after which the exponent of an annealed penalty falls.]:value: ' \
         '--device=[Where to train.]:value:(cpu cuda mps)' \
+        '--precision=[Number type of weights and arithmetic.]:value:(fp32 fp64)' \
         '--save-dtype=[Number type of the files.]:value:(float32 float16 bfloat16)' \
         '--log-every=[Steps per line of metrics.]:value: ' \
         '--held-out=[Held-out sequences to measure on at the end, at most; 0 for none.]:value: ' \
         '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
+        '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
         '--seed=[Seed of everything random.]:value: ' \
@@ -262,6 +277,22 @@ _saecli_convert() {
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
         '*:src… dst:_files'
+}
+
+_saecli_run() {
+    _arguments \
+        '*--set=[A value for a step, or for all that have this key, as in TOML: train-sae.k=\[8, 16\]. Repeatable.]:value: ' \
+        '--list[List the templates.]' \
+        '--check[Compute a finished run again, elsewhere, and compare its files: exit code 4 if one differs.]' \
+        '--plan[Say what would be done and stop: every step'\''s command.]' \
+        '--out=[Directory of the results; otherwise saecli-runs/run-FINGERPRINT.]:value:_files -/' \
+        '--overwrite[Take every step again, replacing what is there.]' \
+        '--resume[Insist on continuing: an error if there is no unfinished run.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '1:template|file:{ compadd -- othello-mini; _files }'
 }
 
 _saecli_zoo() {
@@ -364,7 +395,7 @@ _saecli_zoo_cache_prune() {
 _saecli_schema() {
     _arguments \
         '--help[Show this message and exit.]' \
-        '*:command:(trace train validate download convert zoo)'
+        '*:command:(trace train validate download convert run zoo)'
 }
 
 if [ "$funcstack[1]" = "_saecli" ]; then

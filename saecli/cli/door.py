@@ -39,6 +39,7 @@ from saecli.core.ranks import Ranks, ranks_here
 
 if TYPE_CHECKING:
     from saecli.core.inputs import Input
+    from saecli.core.progress import Progress
     from saecli.core.run import Run
 
 GIVEN = "COMMANDLINE"
@@ -65,6 +66,14 @@ class Door:
     @property
     def config_class(self) -> type[CommandConfig]:
         return refer(self.config)
+
+    def call(self, flags: dict[str, Any]) -> int:
+        """Does what one call asks for (see `serve`)."""
+        return _call(self, flags)
+
+    def inputs(self, config: CommandConfig) -> dict[str, Input]:
+        """Returns what is known to be read before the engine starts, by content."""
+        return known_inputs(config)
 
     def click_command(self, name: str) -> HelpCommand:
         """Returns the command for Typer's command tree."""
@@ -174,7 +183,7 @@ def serve(door: Door, flags: dict[str, Any]) -> int:
         SaecliError: What the user should read instead of a result.
     """
     try:
-        return _serve(door, flags)
+        return door.call(flags)
     except KeyboardInterrupt as error:  # outside of `compute`, where Typer would exit without a word
         raise Interrupted("Interrupted.", exit_code=_exit_code(error)) from error
 
@@ -183,7 +192,7 @@ def _exit_code(error: KeyboardInterrupt) -> int:
     return 143 if isinstance(error, Terminated) else 130
 
 
-def _serve(door: Door, flags: dict[str, Any]) -> int:
+def _call(door: Door, flags: dict[str, Any]) -> int:
     ranks = ranks_here()
     if ranks.size > 1 and not door.parallel:
         raise UsageError(f"{door.config_class.command} runs as one process.", "Start it without torchrun.")
@@ -206,7 +215,7 @@ def lead(door: Door, resolved: Resolved, ranks: Ranks) -> int:
         return answer(door, config, output)
     from saecli.core.run import Run
 
-    inputs = known_inputs(config)
+    inputs = door.inputs(config)
     if getattr(config, "plan", False):
         show_plan(door, config, inputs, output)
         ranks.say("exit", 0)
@@ -218,7 +227,8 @@ def lead(door: Door, resolved: Resolved, ranks: Ranks) -> int:
     else:
         if run.resuming:
             output.say(f"Continuing the unfinished run in {run.directory}.")
-        compute(door, run, output)
+        with output.progress() as progress:
+            compute(door, run, progress)
     show_result(run, output, reused=reused)
     told = run.manifest.get("failure")
     code = tell(named(told["code"], told["message"], told["hint"]) if told else None, output)
@@ -275,15 +285,13 @@ def _fault(error: OSError) -> str:
     return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
 
 
-def compute(door: Door, run: Run, output: Output) -> None:
+def compute(door: Door, run: Run, progress: Progress) -> None:
     """Calls the engine and completes the run, or ends it with nothing half-written."""
     try:
         engine = refer(door.engine)
         if (torch := sys.modules.get("torch")) is not None:
             torch.set_num_threads(run.threads)
-        with output.progress() as progress:
-            result = engine(run.config, run, progress)
-        run.finish(result)
+        run.finish(engine(run.config, run, progress))
     except KeyboardInterrupt as error:
         code = _exit_code(error)
         if run.fail("interrupted", "interrupted"):

@@ -20,7 +20,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import tomllib
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -28,7 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from saecli.core.errors import InputError, UsageError, did_you_mean
+from saecli.core.errors import UsageError, did_you_mean
+from saecli.core.template import references, values_for
 
 META = "saecli"
 """Key of an `Option` in a dataclass field's metadata."""
@@ -387,16 +387,39 @@ def resolve(config_class: type[CommandConfig], flags: Mapping[str, Any]) -> Reso
     """
     from saecli.core.resources import template_path
 
+    layers = []
+    for kind, located in (("template", template_path), ("config", Path)):
+        if not (name := flags.get(kind)):
+            continue
+        source = f"{kind} {name}"
+        table = values_for(located(name), config_class.command, source)
+        for key in [key for key, value in table.items() if references(value)]:
+            if key.replace("-", "_") not in flags:
+                problem = f"{source}: {key} is {table[key]!r}, in the results of another step."
+                raise UsageError(problem, f"Say which {key}, or run all steps: saecli run {name}.")
+            del table[key]
+        layers.append((source, table))
+    return layered(config_class, layers, flags)
+
+
+def layered(
+    config_class: type[CommandConfig], layers: Iterable[tuple[str, Mapping[str, Any]]], flags: Mapping[str, Any]
+) -> Resolved:
+    """Applies layers of values to the defaults, later ones over earlier ones, flags over all.
+
+    Args:
+        config_class: The command's configuration class.
+        layers: Where values come from, as messages and `--show-config` call it, and the values.
+        flags: The flags of this call, by field name.
+
+    Raises:
+        UsageError: An unknown key, a wrong type, a value out of range, a flag of one call in a layer.
+    """
     known = {item.name: item for item in config_fields(config_class)}
     values: dict[str, Any] = {}
     sources = dict.fromkeys(known, "default")
-    layers: list[tuple[str, Path]] = []
-    if flags.get("template"):
-        layers.append((f"template {flags['template']}", template_path(flags["template"])))
-    if flags.get("config"):
-        layers.append((f"config {flags['config']}", Path(flags["config"])))
-    for source, path in layers:
-        for key, value in read_table(path, config_class.command, source).items():
+    for source, table in layers:
+        for key, value in table.items():
             name = _known_key(key, known, source)
             if known[name].option.session:
                 raise UsageError(f"{source}: {key!r} is a flag of one call and cannot be set in a file.")
@@ -406,30 +429,6 @@ def resolve(config_class: type[CommandConfig], flags: Mapping[str, Any]) -> Reso
         values[name] = checked(known[name], value, known[name].flag)
         sources[name] = "flag"
     return Resolved(config_class(**values), sources)
-
-
-def read_table(path: Path, command: str, source: str) -> dict[str, Any]:
-    """Reads the values for one command from a TOML file.
-
-    The file holds either the values of one command at its top level, with an optional `command = "train sae"` and
-    `description`, or a list of `[[step]]` tables, each with its `command`; then the one step of this command counts.
-    """
-    try:
-        with path.open("rb") as file:
-            table = tomllib.load(file)
-    except OSError as error:
-        raise InputError(f"Cannot read {path}: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no valid TOML: {error}.") from error
-    if "step" in table:
-        steps = [step for step in table["step"] if isinstance(step, dict) and step.get("command") == command]
-        if len(steps) != 1:
-            count = "no step" if not steps else f"{len(steps)} steps"
-            raise UsageError(f"{source} has {count} for `{command}`, expected one.")
-        table = steps[0]
-    if table.get("command", command) != command:
-        raise UsageError(f"{source} is for `{table['command']}`, not for `{command}`.")
-    return {key: value for key, value in table.items() if key not in ("command", "description", "name")}
 
 
 def plain(value: Any) -> Any:

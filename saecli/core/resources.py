@@ -44,11 +44,16 @@ def template_names() -> list[str]:
 
 def template_path(name: str) -> Path:
     """Returns the file of a run template, or raises a `UsageError` with the nearest name."""
-    names = template_names()
-    if name not in names:
-        hint = did_you_mean(name, names) or (f"Known: {', '.join(names)}." if names else "None is installed.")
-        raise UsageError(f"--template {name}: there is no such template.", hint)
+    if name not in template_names():
+        raise no_template(name, "--template")
     return resource("templates", f"{name}.toml")
+
+
+def no_template(name: str, where: str) -> UsageError:
+    """Returns the error of an unknown template, with the nearest name; it begins with `where`."""
+    names = template_names()
+    hint = did_you_mean(name, names) or (f"Known: {', '.join(names)}." if names else "None is installed.")
+    return UsageError(f"{where} {name}: there is no such template.", hint)
 
 
 def require_own_zoo() -> None:
