@@ -12,7 +12,7 @@ from saecli.train.step import StepInput, StepOutput
 def standard_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     """Mean squared error and a sparsity penalty weighted by decoder norms, which are free.
 
-    loss = (|x̂ − y|² + l1 Σ_f (f |W_dec[f]|)^p) / D, on average over the batch. With p = 1 that is the L1 penalty of
+    loss = (|x̂ − y|² + w Σ_f (f |W_dec[f]|)^p) / D, on average over the batch. With p = 1 that is the L1 penalty of
     https://transformer-circuits.pub/2024/april-update; p < 1 is p-annealing (:mod:`saecli.train.anneal`), whose power
     is taken of f |W_dec[f]| as well, so that scaling a feature up and its decoder row down changes nothing.
     """
@@ -24,7 +24,7 @@ def standard_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         norms_F = dictionary.W_dec_FD.norm(dim=1)
         mse = (dictionary.decode(acts_BF) - step.y_BD).square().mean()
         penalty = _power_sum(acts_BF, norms_F, step.p) / width
-        loss = mse + step.settings.l1 * penalty
+        loss = mse + step.settings.sparsity_weight * penalty
         loss.backward()
     acts_BF, norms_F = acts_BF.detach(), norms_F.detach()
     penalties = None

@@ -3,7 +3,7 @@
 With γ = c W_enc + b_gate, c = x − b_dec (c = x for a transcoder), H the step function and sg holding constant::
 
     f    = H(γ) · ReLU(e^r (γ − b_gate) + b_mag)                    x̂ = f W_dec + b_dec
-    loss = (|x̂ − y|² + l1 Σ_f ReLU(γ) + |ReLU(γ) sg(W_dec) + sg(b_dec) − y|²) / D, on average over the batch
+    loss = (|x̂ − y|² + w Σ_f ReLU(γ) + |ReLU(γ) sg(W_dec) + sg(b_dec) − y|²) / D, on average over the batch
 
 The gate learns from the last two terms alone, since H has no gradient; decoder rows have norm 1, so that the penalty
 cannot be evaded. Source: Rajamanoharan et al. 2024, https://arxiv.org/abs/2404.16014.
@@ -32,7 +32,7 @@ def gated_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         guess_BD = gate_BF @ made.W_dec_FD.detach() + made.b_dec_D.detach()
         aux = (guess_BD - step.y_BD).square().mean()
         penalty = gate_BF.sum() / step.y_BD.numel()
-        loss = mse + step.settings.l1 * penalty + aux
+        loss = mse + step.settings.sparsity_weight * penalty + aux
         loss.backward()
     active_BF = acts_BF.detach() > 0
     l0 = float(active_BF.sum(-1).float().mean())

@@ -17,7 +17,8 @@ VECTORS_SITE: Final = "0.resid_pre"
 class SaeTable(CommandConfig):
     """One ``[[sae]]`` table: dictionaries of one architecture at some sites.
 
-    Every value of k, l1 or target_l0, whichever the architecture has, and every width makes a suite of its own.
+    Every value of k, sparsity_weight or target_l0, whichever sets the sparsity of the architecture, and every width
+    makes a suite of its own.
     """
 
     name: str = option("", help="First part of the names of its suites, if there are several.")
@@ -30,7 +31,9 @@ class SaeTable(CommandConfig):
         minimum=1,
     )
     latents: tuple[int, ...] = option((1024,), help="Features per dictionary; several train several suites.", minimum=1)
-    l1: tuple[float, ...] = option((1.0,), help="Weight of the L1 penalty (standard, gated).", minimum=0.0)
+    sparsity_weight: tuple[float, ...] = option(
+        (1.0,), help="Weight of the sparsity penalty (standard, gated, jumprelu).", minimum=0.0
+    )
     target_l0: tuple[float, ...] = option(
         (32.0,), help="Active features per token that are aimed at (jumprelu).", minimum=0.0
     )
@@ -70,8 +73,11 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     latents: tuple[int, ...] = option(
         (1024,), help="Features per dictionary. Repeatable.", minimum=1, panel="Dictionaries"
     )
-    l1: tuple[float, ...] = option(
-        (1.0,), help="Weight of the L1 penalty (standard, gated). Repeatable.", minimum=0.0, panel="Dictionaries"
+    sparsity_weight: tuple[float, ...] = option(
+        (1.0,),
+        help="Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable for standard and gated.",
+        minimum=0.0,
+        panel="Dictionaries",
     )
     target_l0: tuple[float, ...] = option(
         (32.0,),
@@ -157,9 +163,6 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     aux_coefficient: float = option(
         1 / 32, help="Weight of the auxiliary loss for dead latents.", minimum=0.0, panel="Training"
     )
-    l0_penalty: float = option(
-        1.0, help="Weight of (L0 / target - 1) squared (jumprelu).", minimum=0.0, panel="Training"
-    )
     bandwidth: float = option(
         0.01,
         help="Width of the window around a threshold in which it learns, in root mean square norms of the input "
@@ -217,5 +220,5 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         if self.sae:
             return self.sae
         kinds = self.kind or ("resid_pre",)
-        names = ("layers", "arch", "k", "latents", "l1", "target_l0", "sparsity_p")
+        names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "sparsity_p")
         return (SaeTable(kind=kinds, **{name: getattr(self, name) for name in names}),)

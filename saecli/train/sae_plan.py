@@ -18,7 +18,7 @@ from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
 from saecli.train.settings import Settings
 from saecli.train.trainer import TrainerConfig
 
-_SUITE_NAMES: Final = {"latents": "f{}", "k": "k{}", "l1": "l1-{:g}", "target_l0": "l0-{:g}"}
+_SUITE_NAMES: Final = {"latents": "f{}", "k": "k{}", "sparsity_weight": "w{:g}", "target_l0": "l0-{:g}"}
 
 
 def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerConfig]:
@@ -85,7 +85,7 @@ def _plan(
     width, d_out, latents = info.width(reads), info.width(writes), int(values["latents"])
     recipe = RECIPES[table.arch]
     sparsity = values[recipe.sparsity]
-    if recipe.sparsity != "l1" and not 0 < sparsity <= latents:
+    if recipe.sparsity != "sparsity_weight" and not 0 < sparsity <= latents:
         problem = "is more than" if sparsity else "leaves nothing of"
         flag = "--" + recipe.sparsity.replace("_", "-")
         raise UsageError(f"{flag} {sparsity:g} {problem} the {latents} latents.")

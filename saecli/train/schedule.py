@@ -40,7 +40,7 @@ class Schedule:
         if self._anneal is not None:
             self._anneal.advance(done)
             self.p, self.next_p = self._anneal.p, self._anneal.next_p
-            settings = replace(settings, l1=settings.l1 * self._anneal.alpha)
+            settings = replace(settings, sparsity_weight=settings.sparsity_weight * self._anneal.alpha)
         return settings
 
     def record(self, penalties: tuple[float, float] | None) -> None:

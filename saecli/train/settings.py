@@ -12,9 +12,8 @@ class Settings:
     Attributes:
         lr: Highest learning rate.
         k: Active features per vector (topk), on average (batchtopk).
-        l1: Weight of the sparsity penalty (standard, gated).
+        sparsity_weight: Weight of the sparsity penalty, w in the formulas of the steps (standard, gated, jumprelu).
         target_l0: Mean number of active features aimed at (jumprelu).
-        l0_penalty: Weight of the distance to it (jumprelu).
         bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
         sparsity_p: Last exponent of an annealed penalty; 1 for none.
         anneal_start: Share of the run after which the exponent falls.
@@ -26,9 +25,8 @@ class Settings:
 
     lr: float = 1e-3
     k: int = 32
-    l1: float = 1.0
+    sparsity_weight: float = 1.0
     target_l0: float = 32.0
-    l0_penalty: float = 1.0
     bandwidth: float = 1e-2
     sparsity_p: float = 1.0
     anneal_start: float = 0.3

@@ -80,7 +80,7 @@ def test_jumprelu_step_has_the_gradients_of_its_formula(transcoder, dead):
     made = cast(JumpReLU, random_dictionary("jumprelu", transcoder))
     made.threshold_F.data.uniform_(0.2, 1.0)
     dead_N = torch.randperm(40)[:dead].sort().values
-    step = batch(transcoder, dead_N=dead_N, target_l0=5.0, l0_penalty=0.7, bandwidth=0.1, aux_coefficient=0.25)
+    step = batch(transcoder, dead_N=dead_N, target_l0=5.0, sparsity_weight=0.7, bandwidth=0.1, aux_coefficient=0.25)
     window = 0.1 * 12**0.5
     pre = centre(made, step.x_BD) @ made.W_enc_DF + made.b_enc_F
     active = cast(torch.Tensor, _Step.apply(pre, made.threshold_F, window))
@@ -137,7 +137,7 @@ def test_batchtopk_keeps_what_is_positive_where_that_is_less_and_no_more_than_k_
 @pytest.mark.parametrize("transcoder", [False, True])
 def test_gated_step_has_the_gradients_of_its_formula(transcoder):
     made = cast(Gated, random_dictionary("gated", transcoder))
-    step = batch(transcoder, l1=0.3)
+    step = batch(transcoder, sparsity_weight=0.3)
     plain = centre(made, step.x_BD) @ made.W_enc_DF
     gate = plain + made.b_enc_F
     acts = (gate > 0).double() * (made.r_mag_F.exp() * plain + made.b_mag_F).relu()
@@ -149,7 +149,7 @@ def test_gated_step_has_the_gradients_of_its_formula(transcoder):
 @pytest.mark.parametrize("p", [1.0, 0.6])
 def test_standard_step_has_the_gradients_of_its_formula(p):
     made = random_dictionary("standard")
-    step = batch(l1=0.3, p=p, next_p=0.5)
+    step = batch(sparsity_weight=0.3, p=p, next_p=0.5)
     acts = (centre(made, step.x_BD) @ made.W_enc_DF + made.b_enc_F).relu()
     weighted = acts * made.W_dec_FD.norm(dim=1)
     rows = [weighted[row][weighted[row] > 0] for row in range(len(weighted))]
@@ -182,7 +182,7 @@ def test_annealing_goes_through_the_steps_of_the_reference_by_hand():
 
 def test_annealing_leaves_fewer_features_active_at_the_same_weight():
     def l0(sparsity_p: float) -> float:
-        made = trainer("standard", sparsity_p=sparsity_p, anneal_start=0.1, l1=0.5)
+        made = trainer("standard", sparsity_p=sparsity_p, anneal_start=0.1, sparsity_weight=0.5)
         sample = features(2000)
         made.start(sample, sample)
         train(made, 0, 200)
@@ -232,7 +232,13 @@ def test_a_plan_says_how_each_is_trained_and_what_it_becomes():
 def trainer(recipe: str, writes: Site = SITE, **changes: object) -> DictionaryTrainer:
     arch = RECIPES[recipe].arch
     shape = DictionaryConfig(arch, 8, 32, SITE, writes, 8, {"k": 3} if arch == "topk" else {})
-    values: dict[str, object] = {"lr": 0.02, "l1": 0.1, "aux_k": 4, "dead_after": 20_000, "bandwidth": 0.03}
+    values: dict[str, object] = {
+        "lr": 0.02,
+        "sparsity_weight": 0.1,
+        "aux_k": 4,
+        "dead_after": 20_000,
+        "bandwidth": 0.03,
+    }
     values |= {"k": 3, "target_l0": 3.0}
     settings = Settings(**{**values, **changes})  # type: ignore[arg-type]
     return DictionaryTrainer(TrainerConfig("", shape, recipe, 0, settings), torch.device("cpu"))
@@ -248,7 +254,7 @@ def train(made: DictionaryTrainer, first: int, last: int) -> list[float]:
 
 @pytest.mark.parametrize("recipe", sorted(set(RECIPES) - {"topk"}))
 def test_training_reaches_what_it_should_and_is_stored_in_the_units_of_the_model(recipe):
-    made = trainer(recipe, l1=0.6)
+    made = trainer(recipe, sparsity_weight=0.6)
     sample = features(2000)
     made.start(sample, sample)
     train(made, 0, 200)
