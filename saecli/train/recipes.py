@@ -30,10 +30,12 @@ class Recipe:
 
 
 RECIPES: Final[dict[str, Recipe]] = {
-    "standard": Recipe("dense_step:standard_step", "standard", unit_decoder=False, sparsity="sparsity_weight", anneals=True),
+    "standard": Recipe(
+        "dense_step:standard_step", "standard", unit_decoder=False, sparsity="sparsity_weight", anneals=True
+    ),
     "topk": Recipe("sparse_step:topk_step", "topk", unit_decoder=True, sparsity="k"),
     "batchtopk": Recipe("batchtopk_step:batchtopk_step", "jumprelu", unit_decoder=True, sparsity="k"),
-    "gated": Recipe("gated_step:gated_step", "gated", unit_decoder=True, sparsity="sparsity_weight"),
+    "gated": Recipe("gated_step:gated_step", "gated", unit_decoder=True, sparsity="sparsity_weight", anneals=True),
     "jumprelu": Recipe("jumprelu_step:jumprelu_step", "jumprelu", unit_decoder=True, sparsity="target_l0"),
 }
 

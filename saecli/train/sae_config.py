@@ -38,7 +38,7 @@ class SaeTable(CommandConfig):
         (32.0,), help="Active features per token that are aimed at (jumprelu).", minimum=0.0
     )
     sparsity_p: float = option(
-        1.0, help="Last exponent of an annealed penalty (standard); 1 for none.", minimum=0.05, maximum=1.0
+        1.0, help="Last exponent of an annealed penalty (standard, gated); 1 for none.", minimum=0.05, maximum=1.0
     )
     lr: float | None = option(None, help="Highest learning rate, if not the command's.", minimum=0.0)
 
@@ -87,7 +87,7 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     )
     sparsity_p: float = option(
         1.0,
-        help="Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.",
+        help="Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.",
         minimum=0.05,
         maximum=1.0,
         panel="Dictionaries",

@@ -134,21 +134,30 @@ def test_batchtopk_keeps_what_is_positive_where_that_is_less_and_no_more_than_k_
 # --- gated and standard -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("bias", [0.0, -4.5])  # about half of the features are active, or so few that lists are used
 @pytest.mark.parametrize("transcoder", [False, True])
-def test_gated_step_has_the_gradients_of_its_formula(transcoder):
+@pytest.mark.parametrize("p", [1.0, 0.6])
+def test_gated_step_has_the_gradients_of_its_formula(transcoder, p, bias):
     made = cast(Gated, random_dictionary("gated", transcoder))
-    step = batch(transcoder, sparsity_weight=0.3)
+    made.b_enc_F.data += bias
+    step = batch(transcoder, sparsity_weight=0.3, p=p, next_p=0.5)
     plain = centre(made, step.x_BD) @ made.W_enc_DF
     gate = plain + made.b_enc_F
     acts = (gate > 0).double() * (made.r_mag_F.exp() * plain + made.b_mag_F).relu()
     guess = gate.relu() @ made.W_dec_FD.detach() + made.b_dec_D.detach()
     errors = (acts @ made.W_dec_FD + made.b_dec_D - step.y_BD).square() + (guess - step.y_BD).square()
-    check_gradients("gated", made, step, (errors.sum(1) + 0.3 * gate.relu().sum(1)).mean() / 12)
+    open_ = (gate.relu() * made.W_dec_FD.detach().norm(dim=1))[gate > 0]
+    penalty = open_.pow(p).sum() / 600 / 12
+    check_gradients("gated", made, step, errors.sum(1).mean() / 12 + 0.3 * penalty)
+    after = float(open_.detach().sqrt().sum()) / 600 / 12
+    assert step_function("gated")(made, step).penalties == pytest.approx((float(penalty.detach()), after))
 
 
+@pytest.mark.parametrize("bias", [0.0, -4.5])
 @pytest.mark.parametrize("p", [1.0, 0.6])
-def test_standard_step_has_the_gradients_of_its_formula(p):
+def test_standard_step_has_the_gradients_of_its_formula(p, bias):
     made = random_dictionary("standard")
+    made.b_enc_F.data += bias
     step = batch(sparsity_weight=0.3, p=p, next_p=0.5)
     acts = (centre(made, step.x_BD) @ made.W_enc_DF + made.b_enc_F).relu()
     weighted = acts * made.W_dec_FD.norm(dim=1)
@@ -180,9 +189,10 @@ def test_annealing_goes_through_the_steps_of_the_reference_by_hand():
         assert (one.p, one.next_p) == pytest.approx((0.1, 0.1))
 
 
-def test_annealing_leaves_fewer_features_active_at_the_same_weight():
+@pytest.mark.parametrize("recipe", ["standard", "gated"])
+def test_annealing_leaves_fewer_features_active_at_the_same_weight(recipe):
     def l0(sparsity_p: float) -> float:
-        made = trainer("standard", sparsity_p=sparsity_p, anneal_start=0.1, sparsity_weight=0.5)
+        made = trainer(recipe, sparsity_p=sparsity_p, anneal_start=0.1, sparsity_weight=0.5)
         sample = features(2000)
         made.start(sample, sample)
         train(made, 0, 200)
@@ -222,8 +232,8 @@ def test_a_plan_says_how_each_is_trained_and_what_it_becomes():
         plan_dictionaries(TrainSaeConfig(arch="jumprelu", target_l0=(20,), latents=(16,)), info)
     (plan,) = plan_dictionaries(TrainSaeConfig(arch="standard", sparsity_p=0.2, layers="1"), info)
     assert (plan.settings.sparsity_p, plan.settings.anneal_start) == (0.2, 0.3)
-    with pytest.raises(UsageError, match=r"--sparsity-p 0\.2: --arch gated has no penalty to anneal"):
-        plan_dictionaries(TrainSaeConfig(arch="gated", sparsity_p=0.2), info)
+    with pytest.raises(UsageError, match=r"--sparsity-p 0\.2: --arch topk has no penalty to anneal"):
+        plan_dictionaries(TrainSaeConfig(arch="topk", sparsity_p=0.2), info)
 
 
 # --- training -----------------------------------------------------------------------------------------------------
@@ -271,7 +281,9 @@ def test_training_reaches_what_it_should_and_is_stored_in_the_units_of_the_model
     torch.testing.assert_close(finished(x), scaled, rtol=1e-3, atol=1e-2)
 
 
-@pytest.mark.parametrize(("recipe", "sparsity_p"), [*((name, 1.0) for name in RECIPES), ("standard", 0.2)])
+@pytest.mark.parametrize(
+    ("recipe", "sparsity_p"), [*((name, 1.0) for name in RECIPES), ("standard", 0.2), ("gated", 0.2)]
+)
 def test_a_trainer_goes_on_from_its_state_in_the_same_bits(recipe, sparsity_p):
     whole, part, again = (trainer(recipe, dead_after=600, sparsity_p=sparsity_p, anneal_start=0.01) for _ in range(3))
     sample = features(500)

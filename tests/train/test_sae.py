@@ -289,7 +289,10 @@ def test_a_plan_names_every_dictionary():
         plan_dictionaries(TrainSaeConfig(layers="7:"), info)
     with pytest.raises(UsageError, match=r"Two .* tables train a dictionary at 0.resid_pre"):
         plan_dictionaries(TrainSaeConfig(sae=(SaeTable(), SaeTable(layers="0"))), info)
-    tables = (SaeTable(latents=(16, 24), k=(4, 8)), SaeTable(name="l1", arch="standard", sparsity_weight=(0.5,), latents=(16,)))
+    tables = (
+        SaeTable(latents=(16, 24), k=(4, 8)),
+        SaeTable(name="l1", arch="standard", sparsity_weight=(0.5,), latents=(16,)),
+    )
     plans = plan_dictionaries(TrainSaeConfig(sae=tables, layers="0"), info)
     shapes = {plan.variant: (plan.dictionary.n_latents, plan.dictionary.options) for plan in plans}
     assert shapes["f24-k8"] == (24, {"k": 8})
