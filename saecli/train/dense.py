@@ -31,7 +31,7 @@ def chunks(centred_BD: Tensor, y_BD: Tensor, latents: int) -> Iterator[tuple[Ten
 
 def active_share(dictionary: Dictionary, centred_BD: Tensor) -> float:
     """Share of positive pre-activations among those of a few rows, evenly chosen."""
-    sample_SD = centred_BD[:: -(-len(centred_BD) // _SAMPLE_ROWS)]
+    sample_SD = centred_BD[:: max(1, -(-len(centred_BD) // _SAMPLE_ROWS))]
     pre_SF = torch.addmm(dictionary.b_enc_F.detach(), sample_SD, dictionary.W_enc_DF.detach())
     return count_positive(pre_SF) / max(1, pre_SF.numel())
 
@@ -39,7 +39,7 @@ def active_share(dictionary: Dictionary, centred_BD: Tensor) -> float:
 def count_positive(values: Tensor) -> int:
     """How many entries are above 0."""
     if values.device.type == "cpu":
-        return int(np.count_nonzero(np.greater(values.numpy(), 0)))
+        return int(np.count_nonzero(np.greater(values.detach().numpy(), 0)))
     return int((values > 0).count_nonzero())
 
 

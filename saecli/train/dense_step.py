@@ -40,8 +40,9 @@ from saecli.train.dense import (
 from saecli.train.ragged import backward, centred, finish_b_dec, select_above, set_gradients
 from saecli.train.step import StepInput, StepOutput
 
-SPARSE_BELOW: Final = 0.08
+SPARSE_BELOW: Final = 0.05
 """Share of active features below which lists of them are faster than dense products (benchmarks/README.md)."""
+_SMALLEST: Final = 1e-30
 
 
 def standard_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
@@ -118,4 +119,4 @@ def _finished(
     penalty, mse = float(powers_F.sum()) / size, error / size
     penalties = None if step.next_p is None else (penalty, next_penalty / size)
     loss = mse + step.settings.sparsity_weight * penalty
-    return StepOutput(loss, mse, active / batch, powers_F > 0, penalties=penalties)
+    return StepOutput(loss, mse, active / step.batch, powers_F > 0, penalties=penalties)
