@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saecli.core.atomic import writing_folder
-from saecli.core.errors import UsageError
 from saecli.core.progress import Progress, silent
 from zoo.family import DataEntry
 from zoo.generate import GENERATE, Generator, generator
@@ -60,7 +59,7 @@ def prepare(entry: DataEntry, files: Sequence[Path], folder: Path, progress: Pro
             _generate(made, tokenizer(entry.tokenizer), new, progress)
         else:
             separator = entry.separator or "none"
-            recipe = Recipe(entry.column, entry.documents, separator, _split(data))
+            recipe = Recipe(entry.column, entry.documents, separator)
             make_shards(data, tokenizer(entry.tokenizer), recipe, new, progress)
         if folder.exists():
             shutil.rmtree(folder)
@@ -89,14 +88,3 @@ def _made_of(folder: Path, files: Sequence[Path], recipe: dict[str, Any] | None)
         return header["recipe"] == recipe
     made_of = sorted((source["name"], source["bytes"]) for source in header["sources"])
     return made_of == sorted((file.name, file.stat().st_size) for file in files)
-
-
-def _split(files: Sequence[Path]) -> str:
-    """The data set's own split if its files name one, else one of ours."""
-    from saecli.data.splits import side_of_name
-
-    try:
-        sides = {side_of_name(file.name) for file in files}
-    except UsageError:
-        return "auto"
-    return "names" if len(sides) == 2 else "auto"

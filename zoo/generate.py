@@ -24,9 +24,11 @@ class Generator(ABC):
 
     Attributes:
         recipe: Everything that decides the tokens, as ``shards.json`` records it.
+        quick: It takes seconds, so it is made as soon as it is needed.
     """
 
     recipe: dict[str, Any]
+    quick: ClassVar[bool] = False
 
     @abstractmethod
     def write(self, writer: ShardWriter, progress: Progress) -> None:
@@ -99,6 +101,8 @@ class Chess(Games):
 
 class PythonSource(Generator):
     """The standard library's source, a document per file; other characters than ASCII become ``?``."""
+
+    quick = True
 
     def __init__(self) -> None:
         from saecli.data.python_source import digest, modules

@@ -51,7 +51,7 @@ class ConvertConfig(CallConfig):
     split: str = option(
         "auto",
         help="Held out: documents by their hash, all but the head of the tokens, or files by train and val in their "
-        "names; auto is head for one text that is one document, else documents.",
+        "names; auto is names if all say it, head for one text that is one document, else documents.",
         choices=("auto", "documents", "head", "names"),
         metavar="RULE",
         panel="Token shards",

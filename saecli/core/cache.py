@@ -3,10 +3,13 @@
     HF_HUB_CACHE/models--org--name/snapshots/COMMIT/…     the hub's layout, shared with every program that knows it
     ~/.cache/saecli/files/SHA256-OF-SOURCE/…               files of other servers, members of archives
     ~/.cache/saecli/data/NAME/…                            data sets of the zoo as token shards
+    ~/.cache/saecli/text/KEY/…                             text of one's own as token shards
+    ~/.cache/saecli/streams/KEY/…                          what was read of streamed data sets, as token shards
+    ~/.cache/saecli/activations/KEY/…                      activations of a model, as far as a budget allows
     ~/.cache/saecli/lock.json                              what was downloaded from where (see saecli.core.lock)
 
-`--cache-dir DIR`, or SAECLI_CACHE for every command, puts all of it into DIR: DIR/hub, DIR/files, DIR/data,
-DIR/lock.json.
+`--cache-dir DIR`, or SAECLI_CACHE for every command, puts all of it into DIR: DIR/hub, DIR/files, DIR/data
+and so on.
 """
 
 from __future__ import annotations
@@ -46,6 +49,19 @@ class Cache:
     def shards_of(self, name: str) -> Path:
         """The folder of the token shards of a data set of the zoo."""
         return self.files.parent / "data" / name
+
+    def text_of(self, key: str) -> Path:
+        """The folder of the token shards of text of one's own."""
+        return self.files.parent / "text" / key
+
+    def stream_of(self, key: str) -> Path:
+        """The folder of the token shards of what was read of a streamed data set."""
+        return self.files.parent / "streams" / key
+
+    @property
+    def activations(self) -> Path:
+        """The folder of activations of models."""
+        return self.files.parent / "activations"
 
     def repository(self, repo: str) -> Path:
         """The folder of a repository such as `models/org/name` or `datasets/org/name`."""

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from saecli.core.errors import UsageError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.inputs import hash_file
 from saecli.core.progress import Progress, silent
 from saecli.data.encode import Encoder, definition
 from saecli.data.shard_writer import ShardWriter
 from saecli.data.shards import SPLITS
-from saecli.data.splits import dealer
+from saecli.data.splits import dealer, side_of_name
 from saecli.data.text import data_files, kind, read_documents
 from saecli.data.vocabulary import Vocabulary
 
@@ -28,8 +28,8 @@ class Recipe:
         column: of tables; found if empty.
         documents: how ``.txt`` is cut (see :func:`saecli.data.text.read_documents`).
         separator: what follows every document: ``none``, ``newline`` or ``eos``.
-        split: a rule of :mod:`saecli.data.splits`, or ``auto``: ``head`` for one text file that is one document, else
-            ``documents``.
+        split: a rule of :mod:`saecli.data.splits`, or ``auto``: ``names`` if the names of all files say their side and
+            both are there, else ``head`` for one text file that is one document, else ``documents``.
         val_fraction: share that is held out, 0..1 (exclusive); without effect on ``names``.
         shard_tokens: most tokens of a shard.
     """
@@ -61,8 +61,8 @@ def make_shards(
         InputError: a file cannot be read, or has what the vocabulary has not.
         UsageError: the recipe does not fit the files: no document on one side of the split.
     """
-    files = {file: _name(source, file) for source in sources for file in data_files(source)}
-    rule = _rule(recipe, list(files))
+    files = {file: file_name(source, file) for source in sources for file in data_files(source)}
+    rule = _rule(recipe, files)
     encoder = Encoder(vocabulary, recipe.separator)
     with ShardWriter(folder, vocabulary.size, recipe.shard_tokens) as writer:
         split = dealer(rule, writer, recipe.val_fraction)
@@ -74,6 +74,9 @@ def make_shards(
                 progress("tokenising", done, size, f"{tokens:,} tokens")
             done += file.stat().st_size
         split.finish()
+        if not tokens:
+            named = ", ".join(map(str, files)) if len(files) < 4 else f"The {len(files)} files"
+            raise InputError(f"{named} {'holds' if len(files) == 1 else 'hold'} no text.")
         for side in SPLITS:
             if not writer.tokens(side):
                 raise UsageError(
@@ -88,12 +91,23 @@ def make_shards(
         )
 
 
-def _rule(recipe: Recipe, files: Sequence[Path]) -> str:
+def _rule(recipe: Recipe, names: Mapping[Path, str]) -> str:
+    files = list(names)
     if recipe.split != "auto":
         return recipe.split
+    if _sides(names.values()) == {"train", "val"}:
+        return "names"
     return "head" if len(files) == 1 and kind(files[0]) == ".txt" and recipe.documents == "file" else "documents"
 
 
-def _name(source: Path, file: Path) -> str:
-    """The file's name, from the folder it was found in."""
+def _sides(names: Iterable[str]) -> set[str]:
+    """The sides that the names of files say; none if one says nothing."""
+    try:
+        return {side_of_name(name) for name in names}
+    except UsageError:
+        return set()
+
+
+def file_name(source: Path, file: Path) -> str:
+    """The file's name, from the folder it was found in: what the shards record of it."""
     return file.relative_to(source).as_posix() if file != source else file.name

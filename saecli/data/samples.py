@@ -7,21 +7,21 @@ of the generator have seeds that no training run uses, and shards have the split
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from saecli.core.errors import InputError
+from saecli.core.progress import Progress, silent
 from saecli.core.sample import Sample
-from saecli.data.games import CONTEXT, HELD_OUT_SEED, game_batch, legal_tokens
-from saecli.data.sets import OTHELLO, open_source
+from saecli.data.games import FITTING_SEED, HELD_OUT_SEED, GameSource
+from saecli.data.sets import open_source
 from saecli.data.shard_source import ShardSource
 from saecli.data.shards import Split
-from saecli.games.othello import Games, random_games
+from saecli.data.vocabulary import Vocabulary
 
-_FITTING_SEED: Final = HELD_OUT_SEED - 1
-"""Above every seed of a training run: the fitting games are on neither side of training."""
 _TOKENS: Final = 4096
 _LOGITS: Final = 1 << 26
 """Positions, and positions times vocabulary, that one sample has at most."""
@@ -54,30 +54,45 @@ def open_samples(
     firing: int = 0,
     n_ctx: int = 0,
     bos: int | None = None,
+    pack: bool | None = None,
+    vocabulary: Callable[[], Vocabulary] | None = None,
+    progress: Progress = silent,
 ) -> Samples:
     """The sequences of data that a name means.
 
     Args:
-        spec: ``othello``, ``data:NAME``, or a folder of shards; see :func:`saecli.data.sets.open_source`.
+        spec: See :mod:`saecli.data.names`.
         sequences: How many are held out to measure on.
         fitting: How many of the training side.
         firing: How many more that are held out.
         n_ctx: Positions per sequence; 0 for the data's own.
         bos: Token to put before every sequence of shards, None for none; games have none.
+        pack, vocabulary, progress: As of :func:`saecli.data.sets.open_source`.
 
     Raises:
         UsageError: No such data, or a context that games do not have.
         InputError: The data are damaged, or too short: the sentence says how many sequences they have.
     """
-    source = open_source(spec, batch_size=1, seed=0, held_out=1, n_ctx=n_ctx, bos=bos)
-    if not isinstance(source, ShardSource):
+    source = open_source(
+        spec,
+        batch_size=1,
+        seed=0,
+        held_out=1,
+        n_ctx=n_ctx,
+        bos=bos,
+        pack=pack,
+        vocabulary=vocabulary,
+        progress=progress,
+    )
+    if isinstance(source, GameSource):
         return Samples(
-            OTHELLO,
-            CONTEXT,
-            _games(sequences, HELD_OUT_SEED),
-            _games(fitting, _FITTING_SEED),
-            _games(firing, HELD_OUT_SEED + 1),
+            source.vocabulary,
+            source.n_ctx,
+            source.samples(sequences, HELD_OUT_SEED),
+            source.samples(fitting, FITTING_SEED),
+            source.samples(firing, HELD_OUT_SEED + 1),
         )
+    assert isinstance(source, ShardSource)  # noqa: S101
     there = source.count("val")
     if there < sequences:
         raise InputError(
@@ -105,16 +120,3 @@ def _windows(source: ShardSource, split: Split, numbers_N: np.ndarray) -> tuple[
     rows = max(1, min(_TOKENS, _LOGITS // source.vocab_size) // source.n_ctx)
     batches = [source.windows(split, numbers_N[start : start + rows]) for start in range(0, len(numbers_N), rows)]
     return tuple(Sample(batch.tokens_BS, batch.next_BS) for batch in batches)
-
-
-def _games(games: int, seed: int) -> tuple[Sample, ...]:
-    """Random Othello games with their legal moves as the allowed tokens."""
-    samples = []
-    if not games:
-        return ()
-    played, rows = random_games(games, seed), _TOKENS // CONTEXT
-    for start in range(0, games, rows):
-        part = Games(played.moves[start : start + rows], played.legal[start : start + rows])
-        batch = game_batch(part)
-        samples.append(Sample(batch.tokens_BS, batch.next_BS, legal_tokens(part.legal[:, 1:])))
-    return tuple(samples)

@@ -7,7 +7,7 @@ the seed and the step alone, so training can resume at any step without reading 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,29 @@ import torch
 from torch import Tensor, nn
 
 from saecli.core.errors import InputError
+from saecli.core.progress import Progress, silent
 from saecli.data.permutation import shuffled
 from saecli.data.shards import Shards, Split, check_range
 from saecli.data.source import Batch
-from saecli.data.windows import Cut, Stream, windows
+from saecli.data.windows import Cut, DocumentWindows, PackedWindows, Stream, windows
 
 _EVALUATION_TOKENS = 1 << 14
 _UNIGRAM_TOKENS = 1 << 24
+
+
+class Growth(Protocol):
+    """Shards that become more; see :class:`saecli.data.hub_stream.HubStream`."""
+
+    shards: Shards
+
+    @property
+    def ended(self) -> bool:
+        """Whether there will be no more."""
+        ...
+
+    def grow(self) -> Shards:
+        """Adds training shards, or comes to the end; returns all there are now."""
+        ...
 
 
 class ShardSource:
@@ -35,6 +51,8 @@ class ShardSource:
         held_out: most held-out windows to evaluate on; spread over the split if it has more.
         cut: how documents are cut into sequences.
         bos: token to put before every sequence, None for none.
+        growth: where more training shards come from. Then the first pass takes the windows in their order.
+        progress: told when the data are read again.
 
     Raises:
         InputError: a split is empty or shorter than one sequence.
@@ -49,14 +67,17 @@ class ShardSource:
         held_out: int = 500,
         cut: Cut = "packed",
         bos: int | None = None,
+        growth: Growth | None = None,
+        progress: Progress = silent,
     ) -> None:
         if bos is not None and not 0 <= bos < shards.vocab_size:
             raise ValueError(f"token {bos} is not one of the {shards.vocab_size} of {shards.vocabulary}")
         self.shards, self.vocabulary, self.vocab_size = shards, shards.vocabulary, shards.vocab_size
         self.n_ctx, self.batch_size, self.seed, self.held_out, self.bos = n_ctx, batch_size, seed, held_out, bos
-        self._train, self._val = Stream(shards, "train"), Stream(shards, "val")
-        self._train_windows = windows(self._train, cut, n_ctx, bos=bos is not None)
-        self._val_windows = windows(self._val, cut, n_ctx, bos=bos is not None)
+        self._cut: Cut = cut
+        self._growth, self._progress, self._epoch = growth, progress, 0
+        self._train, self._train_windows = self._opened("train")
+        self._val, self._val_windows = self._opened("val")
         for split, found in (("train", self._train_windows), ("val", self._val_windows)):
             if found.count < 1:
                 raise InputError(
@@ -68,12 +89,31 @@ class ShardSource:
     def batch(self, step: int) -> Batch:
         """The batch of a step, from 0."""
         numbers_B = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        self._reach(int(numbers_B[-1]))
         epochs_B, places_B = np.divmod(numbers_B, self._train_windows.count)
         spans = []
         for epoch in range(int(epochs_B[0]), int(epochs_B[-1]) + 1):
-            chosen = shuffled(places_B[epochs_B == epoch], self._train_windows.count, self.seed, epoch)
-            spans.append(self._train_windows.spans(chosen, _fraction(self.seed, epoch)))
+            here = places_B[epochs_B == epoch]
+            if epoch == 0 and self._growth is not None:  # how many there will be is not known yet
+                spans.append(self._train_windows.spans(here, 0.0))
+            else:
+                chosen = shuffled(here, self._train_windows.count, self.seed, epoch)
+                spans.append(self._train_windows.spans(chosen, _fraction(self.seed, epoch)))
         return self._batch(self._train, np.concatenate(spans))
+
+    def _reach(self, number: int) -> None:
+        """Reads on until there is a window of this number or the data end; says so when they are read again."""
+        while self._growth is not None and number >= self._train_windows.count and not self._growth.ended:
+            self.shards = self._growth.grow()
+            self._train, self._train_windows = self._opened("train")
+        if number >= self._train_windows.count and not self._epoch:
+            self._epoch = 1
+            count = self.shards.tokens("train")
+            self._progress(f"All {count:,} training tokens were read; they are read again, in another order.")
+
+    def _opened(self, split: Split) -> tuple[Stream, PackedWindows | DocumentWindows]:
+        stream = Stream(self.shards, split)
+        return stream, windows(stream, self._cut, self.n_ctx, bos=self.bos is not None)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:

@@ -266,7 +266,12 @@ def map_array(path: Path, dtypes: tuple[str, ...], dimensions: int = 1) -> npt.N
 
 
 def fingerprint(shards: Shards) -> str:
-    """sha256 of what the shards hold: of ``shards.json``'s hashes, or of the files where there is none."""
+    """sha256 of what the shards hold: of ``shards.json``'s hashes, or of the files where there is none.
+
+    Of a streamed data set it is the data set's, however much of it was read.
+    """
+    if "stream" in shards.header:
+        return str(shards.header["stream"]["identity"])
     lines = []
     for split in SPLITS:
         for shard in shards.files[split]:

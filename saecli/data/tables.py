@@ -61,7 +61,7 @@ def json_lines(path: Path, column: str) -> Iterator[Piece]:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{path}, line {number}, is not JSON: {error}.") from error
-            yield _cell(row, column, f"{path}, line {number},")
+            yield cell(row, column, f"{path}, line {number},")
 
 
 def json_rows(path: Path, column: str) -> Iterator[Piece]:
@@ -79,14 +79,19 @@ def json_rows(path: Path, column: str) -> Iterator[Piece]:
             except (ValueError, RecursionError) as error:
                 raise InputError(f"{path} is not JSON: {error}.") from error
             for number, row in enumerate(rows):
-                yield _cell(row, column, f"{path}, row {number},")
+                yield cell(row, column, f"{path}, row {number},")
             return
     yield from json_lines(path, column)
 
 
-def _cell(row: Any, column: str, where: str) -> Piece:
+def cell(row: Any, column: str, where: str) -> Piece:
+    """The document of a row: its column, found if empty, or the row itself if it is text or token ids.
+
+    Raises:
+        InputError: There is no such column, or it holds something else.
+    """
     if isinstance(row, dict):
-        name = _column(column, row, where)
+        name = column_of(column, row, where)
         row, where = row[name], f"{where} column {name!r}"
     if isinstance(row, str):
         return Piece(row)
@@ -102,7 +107,7 @@ def csv_rows(path: Path, column: str) -> Iterator[Piece]:
         with open_text(path) as file:
             rows = csv.reader(file)
             header = next(rows, [])
-            place = header.index(_column(column, header, str(path)))
+            place = header.index(column_of(column, header, str(path)))
             for row in rows:
                 if row:
                     if len(row) <= place:
@@ -123,7 +128,7 @@ def parquet_rows(path: Path, column: str) -> Iterator[Piece]:
 
     try:
         with pq.ParquetFile(path, memory_map=True) as file:
-            name = _column(column, file.schema_arrow.names, str(path))
+            name = column_of(column, file.schema_arrow.names, str(path))
             for batch in file.iter_batches(1024, columns=[name]):
                 yield from _arrow_column(batch.column(0), f"{path}, column {name!r},")
     except pa.ArrowException as error:
@@ -142,7 +147,7 @@ def arrow_rows(path: Path, column: str) -> Iterator[Piece]:
             else:
                 file.seek(0)
                 reader = batches = pa.ipc.open_stream(file)
-            name = _column(column, reader.schema.names, str(path))
+            name = column_of(column, reader.schema.names, str(path))
             for batch in batches:
                 yield from _arrow_column(batch.column(name), f"{path}, column {name!r},")
     except pa.ArrowException as error:
@@ -184,13 +189,15 @@ def array_rows(path: Path, column: str) -> Iterator[Piece]:
         yield Piece(array[start : start + _PIECE], ends=start + _PIECE >= len(array))
 
 
-def _column(asked: str, names: Iterable[str], where: str) -> str:
+def column_of(asked: str, names: Iterable[str], where: str) -> str:
+    """The column asked for, or else the first of :data:`COLUMNS`; raises InputError if there is none."""
     names = list(names)
     found = next((name for name in ([asked] if asked else COLUMNS) if name in names), None)
     if found is None:
         what = f"no column {asked!r}" if asked else f"none of the columns {', '.join(COLUMNS)}"
         raise InputError(
-            f"{where} has {what}; it has {', '.join(map(str, names)) or 'none'}.", "Name one with --column."
+            f"{where} has {what}; it has {', '.join(map(str, names)) or 'none'}.",
+            "Name one with --column, or with :COLUMN after a --data.",
         )
     return found
 

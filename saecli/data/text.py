@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from saecli.core.errors import InputError
+from saecli.core.inputs import RUNS
 from saecli.data import tables
 from saecli.data.tables import Piece, open_text
 
@@ -28,16 +29,14 @@ _NOT_DATA = ("dataset_info.json", "dataset_dict.json", "dataset_infos.json", "st
 
 
 def data_files(path: Path) -> list[Path]:
-    """The files that a path stands for.
+    """The files that a path stands for; of a folder without hidden ones and results.
 
     Raises:
         InputError: it is not there, of no known kind, or a folder with no such file.
     """
     if path.is_dir():
         inside = sorted(file for file in path.rglob("*") if file.is_file())
-        known = [
-            file for file in inside if kind(file) and not any(p.startswith(".") for p in file.relative_to(path).parts)
-        ]
+        known = [file for file in inside if kind(file) and not _hidden(file.relative_to(path))]
         if not known:
             raise InputError(f"{path} holds no file of text or tokens.", f"Known: {_known()}.")
         return known
@@ -46,6 +45,10 @@ def data_files(path: Path) -> list[Path]:
     if not kind(path):
         raise InputError(f"{path.name} is of no known kind of text or tokens.", f"Known: {_known()}.")
     return [path]
+
+
+def _hidden(name: Path) -> bool:
+    return any(part.startswith(".") or part == RUNS for part in name.parts)
 
 
 def kind(path: Path) -> str:

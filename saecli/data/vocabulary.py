@@ -37,13 +37,16 @@ class Vocabulary(ABC):
     Attributes:
         name: What it is called: a built-in name, or that of the model or folder it came with.
         size: Number of tokens; ids are 0..size - 1.
-        bos, eos: Token that starts a document, token that ends one; None without.
+        bos, eos, pad: Token that starts a document, that ends one, that fills up a sequence; None without.
+        files: Files that define it, where its name does not.
     """
 
     name: str
     size: int
     bos: int | None = None
     eos: int | None = None
+    pad: int | None = None
+    files: tuple[Path, ...] = ()
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
@@ -151,6 +154,8 @@ class HuggingFace(Vocabulary):
         config = _document(beside) if beside.is_file() else {}
         self.bos = self._special(config.get("bos_token"))
         self.eos = self._special(config.get("eos_token", "<|endoftext|>"))
+        self.pad = self._special(config.get("pad_token"))
+        self.files = () if name in _SUPPLIERS else (file, *([beside] if beside.is_file() else []))
 
     def encode(self, text: str) -> list[int]:
         return self._tokenizer.encode(text, add_special_tokens=False).ids

@@ -56,14 +56,19 @@ class LMResult:
     quality: dict[str, float]
 
 
-def make_source(config: TrainLMConfig) -> TokenSource:
+def make_source(config: TrainLMConfig, progress: Progress = silent) -> TokenSource:
     """The data that a configuration names; raises as :func:`saecli.data.sets.open_source` does."""
+    from zoo.data import tokenizer
+
     return open_source(
         config.data,
         batch_size=config.batch_size,
         seed=config.seed,
         held_out=config.held_out,
         n_ctx=config.n_ctx,
+        pack=config.pack,
+        vocabulary=lambda: tokenizer(config.tokenizer),
+        progress=progress,
     )
 
 
@@ -90,7 +95,7 @@ def train_lm(
         InputError: the checkpoint to resume is of another configuration or cannot be read.
         FloatingPointError: the loss is no longer finite.
     """
-    training = _Training(config, folder, source or make_source(config), progress)
+    training = _Training(config, folder, source or make_source(config, progress), progress)
     if (folder / CHECKPOINT).exists() and not config.overwrite:
         training.load()
     elif config.resume:

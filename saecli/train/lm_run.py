@@ -14,7 +14,8 @@ from saecli.core.machine import DTYPES, torch_device
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
-from saecli.data.sets import OTHELLO, locate_data
+from saecli.data.names import OTHELLO
+from saecli.data.sets import prepared
 from saecli.data.shard_source import ShardSource
 from saecli.data.shards import TOKENIZER_FILES
 from saecli.formats.hf_gpt2 import load_gpt, save_gpt
@@ -59,18 +60,19 @@ def plan(config: TrainLMConfig) -> list[str]:
     Raises:
         UsageError, InputError: The data is not there.
     """
-    if config.data != OTHELLO:
-        locate_data(config.data)
+    tokenised = prepared(config.data) is None and config.data != OTHELLO
+    first = [f"{config.data} is read as {config.tokenizer} tokens"] if tokenised else []
     return [
+        *first,
         f"{config.n_layer} layers of width {config.d_model}, {config.steps} steps of {config.batch_size} {config.data} "
-        f"sequences with {config.optimizer}"
+        f"sequences with {config.optimizer}",
     ]
 
 
 def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
     """Train, round to ``save_dtype``, measure, write."""
     torch_device(config.device)
-    source = make_source(config)
+    source = make_source(config, progress)
     shards = source.shards if isinstance(source, ShardSource) else None
     if shards is not None and shards.note:
         progress(f"{shards.note}.")

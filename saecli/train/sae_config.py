@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMixin, argument, option
+from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMixin, argument, option, parse_bytes
 from saecli.core.errors import UsageError
-from saecli.train.lm_config import shards_input
+from saecli.data.names import data_inputs
+from saecli.train.data_config import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.train.recipes import RECIPES
 
 VECTORS_SITE: Final = "0.resid_pre"
+DROPPED: Final = ("bos", "eos", "pad", "special")
+"""Names that ``--drop`` has for tokens."""
+PRECISIONS: Final = {"fp32": "float32", "fp64": "float64"}
+DROPPED: Final = ("bos", "eos", "pad", "special")
+"""Names that ``--drop`` has for tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,7 @@ class SaeTable(CommandConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
+class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
     """Sparse autoencoders at many sites of a model, trained in one pass of the model."""
 
     command: ClassVar[str] = "train sae"
@@ -101,17 +107,27 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     )
     data: str = option(
         "",
-        help="What the model reads: othello (endless random games), data:NAME, or a folder of token shards; if not "
-        "given, what the zoo names for the model.",
-        metavar="NAME|FOLDER",
-        complete="dirs",
+        help=f"What the model reads; if not given, what the zoo names for it: {DATA_HELP}",
+        metavar=DATA_METAVAR,
+        complete="files",
         panel="Data",
     )
     context: int = option(
         0, help="Positions per sequence; 0 for the data's own, at most the model's.", minimum=0, panel="Data"
     )
-    drop_bos: bool = option(
-        True, help="Leave out the vectors of BOS, for models whose sequences begin with it.", panel="Data"
+    drop: tuple[str, ...] = option(
+        ("bos",),
+        help="Leave out the vectors of these tokens: bos (of sequences that begin with it), eos, pad, special (each of "
+        "them that there is), none, or the number of a token. Repeatable.",
+        metavar="TOKEN",
+        panel="Data",
+    )
+    cache_activations: str | None = option(
+        None,
+        help="Keep the model's activations on disk for later runs on the same data, in so much room at most: 20G.",
+        metavar="SIZE",
+        fingerprint=False,
+        panel="Data",
     )
     activations: tuple[str, ...] = option(
         (),
@@ -178,6 +194,9 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
         panel="Training",
     )
     device: str = option("cpu", help="Where to train.", choices=("cpu", "cuda", "mps"), panel="Training")
+    precision: str = option(
+        "fp32", help="Number type of weights and arithmetic.", choices=tuple(PRECISIONS), panel="Training"
+    )
     save_dtype: str = option(
         "float32", help="Number type of the files.", choices=("float32", "float16", "bfloat16"), panel="Training"
     )
@@ -191,8 +210,8 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
     )
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
-        """The model, and the shards by the list that has the sha256 of each."""
-        named = {**super().input_values(), **shards_input(self.data)}
+        """The model, and the data by content: of shards the list that has the sha256 of each."""
+        named = {**super().input_values(), **data_inputs(self.data)}
         return {name: values for name, values in named.items() if name != "model" or not self.activations}
 
     def validate(self) -> None:
@@ -201,18 +220,35 @@ class TrainSaeConfig(ResumeMixin, SitesMixin, SharedConfig):
             self._check_activations()
         elif self.site is not None:
             raise UsageError("--site says where the vectors of --activations are from.", "Choose sites with --kind.")
+        _ = self.dropped_tokens, self.cache_bytes
         if self.warmup + self.decay > 1:
             raise UsageError(f"--warmup {self.warmup} and --decay {self.decay} make more than the whole run.")
         if not self.bandwidth > 0:
             raise UsageError("--bandwidth 0: a threshold learns only within a window around it.", "Try 0.01.")
 
     def _check_activations(self) -> None:
-        of_model = {"data": self.data, "kind": self.kind, "context": self.context}
+        of_model = {"data": self.data, "kind": self.kind, "context": self.context, "pack": self.pack is not None}
+        of_model |= {"cache-activations": self.cache_activations, "drop": self.drop != ("bos",)}
         of_model |= {"layers": self.layers != ":", "processing": self.processing != "raw"}
         if given := [name for name, value in of_model.items() if value]:
             raise UsageError(f"--{given[0]} is of a model, and --activations has none.", "Say --site, or leave it out.")
         if self.model not in ("none", "othello-mini"):
             raise UsageError(f"--activations reads no model, and {self.model} is one.", "Leave the model out.")
+
+    @property
+    def dropped_tokens(self) -> frozenset[str | int]:
+        """``--drop``, read: names of special tokens, and numbers."""
+        if "none" in self.drop and len(self.drop) > 1:
+            raise UsageError("--drop none leaves nothing out, and another --drop does.", "Say one or the other.")
+        wrong = [one for one in self.drop if one not in (*DROPPED, "none") and not one.isdecimal()]
+        if wrong:
+            raise UsageError(f"--drop {wrong[0]}: expected {', '.join(DROPPED)}, none, or the number of a token.")
+        return frozenset(int(one) if one.isdecimal() else one for one in self.drop if one != "none")
+
+    @property
+    def cache_bytes(self) -> int | None:
+        """The room of ``--cache-activations``, None without it."""
+        return None if self.cache_activations is None else parse_bytes(self.cache_activations, "--cache-activations")
 
     @property
     def tables(self) -> tuple[SaeTable, ...]:

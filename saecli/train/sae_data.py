@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+import torch
+
 from saecli.core.errors import InputError, SaecliError, UsageError
 from saecli.core.model import ModelInfo
+from saecli.core.progress import Progress, silent
 from saecli.core.sample import Sample
 from saecli.data.encode import definition
 from saecli.data.games import CONTEXT
+from saecli.data.names import GAMES, OTHELLO
 from saecli.data.samples import Samples, open_samples
-from saecli.data.sets import OTHELLO, PREFIX, open_source
+from saecli.data.sets import open_source, prepared
 from saecli.data.shard_source import ShardSource
 from saecli.data.shards import fingerprint
 from saecli.data.source import TokenSource
 from saecli.train.sae_config import TrainSaeConfig
+from zoo.load import load_vocabulary
+from zoo.reading import data_of, make_data, other_data
 
 _GAMES_SEED: Final = 1 << 31  # so that the dictionaries' games are not those of a model trained with the same seed
 _FITTING: Final = 400
@@ -28,24 +34,27 @@ def data_name(config: TrainSaeConfig, info: ModelInfo) -> str:
     Raises:
         UsageError: Neither says.
     """
-    from zoo.index import find_model
-    from zoo.load import RANDOM
-
     if config.data:
         return config.data
-    match = RANDOM.fullmatch(config.model)
-    found = find_model(match["name"] if match else config.model)
-    known = found[1].data if found else ""
-    if known == OTHELLO or (not known and info.vocabulary == OTHELLO):
-        return OTHELLO
-    if known:
-        return PREFIX + known
+    if known := data_of(config.model, info.vocabulary):
+        return known
     raise UsageError(
-        f"What {info.name} reads is not known.", "Name it with --data: othello, data:NAME or a folder of token shards."
+        f"What {info.name} reads is not known.",
+        f"Name it with --data: {', '.join(GAMES)}, data:NAME, a folder of token shards, text, or hf:ORG/NAME.",
     )
 
 
-def open_data(config: TrainSaeConfig, info: ModelInfo) -> TokenSource:
+def describe_data(config: TrainSaeConfig, info: ModelInfo) -> str:
+    """What the model will read, in words; nothing is tokenised or fetched for it. Raises as :func:`open_data`."""
+    spec = data_name(config, info)
+    make_data(spec)
+    if spec not in GAMES and prepared(spec) is None:
+        return f"{spec}, tokenised for {info.name}"
+    source = open_data(config, info)
+    return f"{source.vocabulary} data in sequences of {source.n_ctx}"
+
+
+def open_data(config: TrainSaeConfig, info: ModelInfo, progress: Progress = silent) -> TokenSource:
     """The training data of a configuration; sequences begin with the model's BOS if it has one.
 
     Raises:
@@ -55,22 +64,43 @@ def open_data(config: TrainSaeConfig, info: ModelInfo) -> TokenSource:
     spec, context = data_name(config, info), config.context
     if context > info.n_ctx:
         raise UsageError(f"--context {context} is more than the {info.n_ctx} positions of {info.name}.")
+    make_data(spec, progress)
     games = spec == OTHELLO
-    source = _opened(spec, config, None, 0 if games else context)
+    source = _opened(spec, config, info, None, 0 if games else context, progress)
     _check_vocabulary(config, info, source)
     if games and (context not in (0, CONTEXT) or info.n_ctx < CONTEXT):
         asked = f"--context {context}" if context else f"{info.name} with {info.n_ctx} positions"
         raise UsageError(f"{asked} does not fit games of Othello, which have {CONTEXT}.")
     if games:
         return source
+    if isinstance(source, ShardSource) and (notice := other_data(config.model, spec, source.shards)):
+        progress(notice)
     if source.n_ctx > info.n_ctx or info.bos is not None:
-        source = _opened(spec, config, info.bos, context or min(source.n_ctx, info.n_ctx))
+        source = _opened(spec, config, info, info.bos, context or min(source.n_ctx, info.n_ctx), progress)
     return source
 
 
-def left_out(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) -> int | None:
-    """The special token whose vectors are not learned, None if all are."""
-    return info.bos if config.drop_bos and isinstance(source, ShardSource) else None
+def left_out(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) -> frozenset[int]:
+    """The tokens whose vectors are not learned.
+
+    Raises:
+        UsageError: A special token that the model's vocabulary does not have.
+    """
+    asked = set(config.dropped_tokens)
+    numbers = {one for one in asked if isinstance(one, int)}
+    if beyond := [one for one in numbers if one >= info.d_vocab]:
+        raise UsageError(f"--drop {beyond[0]}: {info.name} has tokens 0..{info.d_vocab - 1}.")
+    every = "special" in asked
+    found = {"bos": info.bos if isinstance(source, ShardSource) else None}
+    if every or {"eos", "pad"} & asked:
+        vocabulary = load_vocabulary(config.model, info.vocabulary)
+        found |= {"eos": vocabulary.eos, "pad": vocabulary.pad}
+    for name in sorted({"eos", "pad"} & asked):
+        if found[name] is None:
+            raise UsageError(f"--drop {name}: the vocabulary of {info.name} has no such token.")
+    return frozenset(
+        numbers | {token for name, token in found.items() if token is not None and (every or name in asked)}
+    )
 
 
 def data_fingerprint(source: TokenSource) -> str:
@@ -90,21 +120,41 @@ def open_held_out(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) 
     count = min(config.held_out, source.count("val")) if isinstance(source, ShardSource) else config.held_out
     bos = info.bos if isinstance(source, ShardSource) else None
     data = open_samples(
-        data_name(config, info), count, fitting=_FITTING, firing=_FIRING * count, n_ctx=source.n_ctx, bos=bos
+        data_name(config, info),
+        count,
+        fitting=_FITTING,
+        firing=_FIRING * count,
+        n_ctx=source.n_ctx,
+        bos=bos,
+        pack=config.pack,
+        vocabulary=lambda: load_vocabulary(config.model, info.vocabulary),
     )
-    special = left_out(config, info, source)
-    if special is None:
+    unwanted = torch.tensor(sorted(left_out(config, info, source)), dtype=torch.int64)
+    if not len(unwanted):
         return data
 
     def counted(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
-        return tuple(replace(one, next_BS=one.next_BS.masked_fill(one.tokens_BS == special, -1)) for one in samples)
+        return tuple(
+            replace(one, next_BS=one.next_BS.masked_fill(torch.isin(one.tokens_BS, unwanted), -1)) for one in samples
+        )
 
     return replace(data, held_out=counted(data.held_out), fitting=counted(data.fitting), firing=counted(data.firing))
 
 
-def _opened(spec: str, config: TrainSaeConfig, bos: int | None, context: int) -> TokenSource:
-    seed = (config.seed + _GAMES_SEED) % (1 << 32)
-    return open_source(spec, batch_size=config.sequences, seed=seed, held_out=1, n_ctx=context, bos=bos)
+def _opened(
+    spec: str, config: TrainSaeConfig, info: ModelInfo, bos: int | None, context: int, progress: Progress
+) -> TokenSource:
+    return open_source(
+        spec,
+        batch_size=config.sequences,
+        seed=(config.seed + _GAMES_SEED) % (1 << 32),
+        held_out=1,
+        n_ctx=context,
+        bos=bos,
+        pack=config.pack,
+        vocabulary=lambda: load_vocabulary(config.model, info.vocabulary),
+        progress=progress,
+    )
 
 
 def _check_vocabulary(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) -> None:
@@ -132,8 +182,6 @@ def _check_vocabulary(config: TrainSaeConfig, info: ModelInfo, source: TokenSour
 
 
 def _vocabulary_sha256(model: str, vocabulary: str) -> str:
-    from zoo.load import load_vocabulary
-
     try:
         return definition(load_vocabulary(model, vocabulary))["sha256"]
     except SaecliError:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from saecli.core.cache import Cache
 from saecli.core.fidelity import SuiteFidelity, measure_suites
+from saecli.core.interrupt import deferred_interrupt
 from saecli.core.machine import DTYPES, torch_device
+from saecli.core.model import HookedModel
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
 from saecli.core.suite import Suite
 from saecli.formats.suite import rounded, suite_files, with_measurements
+from saecli.train.activation_cache import RememberingModel
 from saecli.train.sae import train_on_vectors, train_sae
 from saecli.train.sae_config import TrainSaeConfig
-from saecli.train.sae_data import open_data, open_held_out
+from saecli.train.sae_data import describe_data, open_data, open_held_out
 from saecli.train.sae_loop import METRICS, SaeResult
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
 from saecli.train.vectors import VectorFiles, measure_vectors
@@ -77,9 +81,8 @@ def plan(config: TrainSaeConfig) -> list[str]:
         from zoo.load import load_model
 
         info = load_model(config.model).info
-        source = open_data(config, info)
         plans = plan_dictionaries(config, info)
-        read = f"{source.vocabulary} data in sequences of {source.n_ctx}"
+        read = describe_data(config, info)
         widths = {site: info.width(site) for p in plans for site in (p.dictionary.reads, p.dictionary.writes)}
     weights = sum(p.dictionary.n_latents * (p.dictionary.d_in + p.dictionary.d_out + 1) for p in plans)
     megabytes = (12 * weights + 2 * 4 * config.buffer * sum(widths.values())) / 1e6
@@ -90,9 +93,12 @@ def plan(config: TrainSaeConfig) -> list[str]:
     ]
 
 
-def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult:
-    """Train, measure after rounding to ``save_dtype``, write."""
+def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult | None:
+    """Train, measure after rounding to ``save_dtype``, write; of several processes the first one does what follows."""
+    run.ranks.join(config.device)
     trained, suites = (_on_vectors if config.activations else _on_model)(config, run, progress)
+    if not run.ranks.first:
+        return None
     run.record(sites={name: [str(site) for site in suite.sites] for name, suite in suites.items()})
     for name, suite in suites.items():
         for path, content in suite_files(suite, DTYPES[config.save_dtype]).items():
@@ -116,9 +122,11 @@ def _on_vectors(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[S
     """Train on vectors of one's own and measure on those held out."""
     torch_device(config.device)
     files = _files(config)
-    trained = train_on_vectors(config, files, run.work, progress, threads=run.threads)
+    with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
+        trained = train_on_vectors(config, files, run.work, progress, stop, run.threads, run.ranks)
+        stop.deliver()
     suites = _stored(config, trained)
-    if config.held_out:
+    if config.held_out and run.ranks.first:
         suites = {name: with_measurements(suite, measure_vectors(suite, files)) for name, suite in suites.items()}
     return trained, suites
 
@@ -138,12 +146,17 @@ def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[Sae
 
     device = torch_device(config.device)
     model = load_model(config.model, "folded" if config.processing == "folded" else "raw", device)
-    source = open_data(config, model.info)
+    source = open_data(config, model.info, progress)
     data = open_held_out(config, model.info, source) if config.held_out else None
-    trained = train_sae(config, model, run.work, progress, source=source, threads=run.threads)
+    reading: HookedModel = model
+    if config.cache_bytes is not None:
+        reading = RememberingModel(model, Cache.at().activations, config.cache_bytes, progress)
+    with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
+        trained = train_sae(config, reading, run.work, progress, stop, source, run.threads, run.ranks)
+        stop.deliver()
     model.module.to("cpu")  # what is measured is what a CPU reads back from the files
     suites = _stored(config, trained)
-    if data is not None:
+    if data is not None and run.ranks.first:
         fidelity: dict[str, SuiteFidelity] = measure_suites(
             model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
         )

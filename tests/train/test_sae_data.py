@@ -164,7 +164,7 @@ def test_vectors_of_bos_are_left_out_by_choice(numbers):
     model = hf_model("gpt2", bos=0)
     site = Site(1, "resid_pre")
     for drop in (True, False):
-        config = TrainSaeConfig(data=str(numbers), sequences=4, drop_bos=drop)
+        config = TrainSaeConfig(data=str(numbers), sequences=4, drop=("bos",) if drop else ("none",))
         source = open_data(config, model.info)
         batch = source.batch(0)
         assert (batch.tokens_BS[:, 0] == 0).all()
@@ -180,7 +180,7 @@ def test_the_first_position_is_kept_where_no_bos_is(cats):
     model = thin_gpt(GPT(GPTConfig(128, 32, 1, 2, 8)), "tiny", vocabulary="ascii")
     config = TrainSaeConfig(data=cats, sequences=4)
     source = open_data(config, model.info)
-    assert left_out(config, model.info, source) is None
+    assert left_out(config, model.info, source) == frozenset()
     stream = ActivationStream(model, source, [Site(0, "resid_pre")], 1, 0)
     assert len(stream.filling(0).block().order_N) == 4 * 32
 
@@ -269,8 +269,12 @@ def test_wrong_data_are_one_sentence_before_anything_runs(tmp_path, saecli):
     text_model(tmp_path / "lm")
     (tmp_path / "empty").mkdir()
     for data, code, sentence in (
-        ("nothing", 2, "--data nothing is neither othello, nor data:NAME, nor a folder of shards"),
-        ("empty", 3, "empty holds no token shards"),
+        (
+            "nothing",
+            2,
+            "nor data:NAME, nor hf:ORG/NAME, nor a folder of shards, nor text",
+        ),
+        ("empty", 3, "empty holds no file of text or tokens"),
         ("data:tinystories", 3, "is not on this machine"),
         ("othello", 3, "lm reads the vocabulary 'ascii', and the data are 'othello'"),
     ):

@@ -50,7 +50,7 @@ def test_every_training_row_is_read_once_an_epoch_and_in_another_order(tmp_path:
     files = VectorFiles([tmp_path / "a.npy", tmp_path / "b.npy"])
     expected = torch.cat([torch.arange(0, 2700), torch.arange(3000, 6600)]).float()
     stream = VectorStream(files, SITE, 6300, 0, torch.device("cpu"))
-    epochs = [[stream.rows(4 * epoch + step)[SITE][:, 0] for step in range(4)] for epoch in range(6)]
+    epochs = [[stream.rows(4 * epoch + step).vectors_ND[SITE][:, 0] for step in range(4)] for epoch in range(6)]
     assert all(torch.equal(torch.cat(epoch).sort().values, expected) for epoch in epochs)
     assert len({tuple(float(part[0]) for part in epoch) for epoch in epochs}) > 1
     held_out = torch.cat([torch.arange(2700, 3000), torch.arange(6600, 7000)]).float()

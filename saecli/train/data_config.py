@@ -1,0 +1,29 @@
+"""Flags of the data that models read, of every trainer. Imports no torch: the command line is made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from saecli.core.config import CommandConfig, option
+
+DATA_HELP: Final = (
+    "othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or "
+    "GLOB, or hf:ORG/NAME[/CONFIG][@REVISION] of the hub, streamed; :COLUMN after text or hf: names the column. Data "
+    "that end early are read again."
+)
+"""What ``--data`` may say; see :mod:`saecli.data.names`."""
+
+DATA_METAVAR: Final = "NAME|PATH"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackMixin(CommandConfig):
+    """How documents become sequences."""
+
+    pack: bool | None = option(
+        None,
+        help="Sequences run on across documents, or each document makes one, cut at the context; if not given, text "
+        "runs on and games do not.",
+        panel="Data",
+    )
