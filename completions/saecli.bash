@@ -54,8 +54,8 @@ _saecli_flags() {
         '') words='--version --show-completion --help' ;;
         'trace') words='--suite --probe --game --target --metric --method --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
-        'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --max-memory --pack --no-pack --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'train sae') words='--kind --arch --k --latents --l1 --target-l0 --sparsity-p --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --l0-penalty --bandwidth --anneal-start --device --precision --save-dtype --log-every --held-out --checkpoint-seconds --pack --no-pack --resume --layers --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train lm') words='--data --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --log-every --eval-every --held-out --checkpoint-seconds --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --warmup --decay --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --anneal-start --device --precision --save-dtype --log-every --held-out --checkpoint-seconds --pack --no-pack --resume --layers --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'validate') words='--model --data --sequences --n-ctx --firing --require --device --dtype --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
@@ -102,8 +102,7 @@ _saecli_values() {
         'trace|--template') words='othello-mini' paths='' ;;
         'trace|') words='gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b' paths='files' ;;
         'train|') words='lm sae' paths='' ;;
-        'train lm|--data') words='' paths='files' ;;
-        'train lm|--tokenizer') words='' paths='' ;;
+        'train lm|--data') words='' paths='dirs' ;;
         'train lm|--n-ctx') words='' paths='' ;;
         'train lm|--batch-size') words='' paths='' ;;
         'train lm|--micro-batch') words='' paths='' ;;
@@ -140,7 +139,7 @@ _saecli_values() {
         'train sae|--arch') words='standard topk batchtopk gated jumprelu' paths='' ;;
         'train sae|--k') words='' paths='' ;;
         'train sae|--latents') words='' paths='' ;;
-        'train sae|--l1') words='' paths='' ;;
+        'train sae|--sparsity-weight') words='' paths='' ;;
         'train sae|--target-l0') words='' paths='' ;;
         'train sae|--sparsity-p') words='' paths='' ;;
         'train sae|--processing') words='raw folded' paths='' ;;
@@ -161,7 +160,6 @@ _saecli_values() {
         'train sae|--dead-after') words='' paths='' ;;
         'train sae|--aux-k') words='' paths='' ;;
         'train sae|--aux-coefficient') words='' paths='' ;;
-        'train sae|--l0-penalty') words='' paths='' ;;
         'train sae|--bandwidth') words='' paths='' ;;
         'train sae|--anneal-start') words='' paths='' ;;
         'train sae|--device') words='cpu cuda mps' paths='' ;;

@@ -87,8 +87,7 @@ complete -c saecli -n '__saecli_at "trace"' -a 'gpt2 gpt2-medium gpt2-large gpt2
 complete -c saecli -n '__saecli_at "train"' -f -a lm -d 'Small GPTs, saved as Hugging Face GPT-2 folders.'
 complete -c saecli -n '__saecli_at "train"' -f -a sae -d 'Sparse autoencoders at many sites of a model, in one pass.'
 complete -c saecli -n '__saecli_at "train"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on: othello (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME[/CONFIG][@REVISION] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.' -r -F
-complete -c saecli -n '__saecli_at "train lm"' -l tokenizer -d 'Vocabulary of text that is no token shards yet: ascii, gpt2, chess, othello, or a folder with tokenizer.json.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on: othello (endless random games), data:NAME, or a folder of token shards.' -x -a '(__fish_complete_directories)'
 complete -c saecli -n '__saecli_at "train lm"' -l n-ctx -d 'Positions per sequence; 0 for the data\'s own: 59 for Othello, 256 for chess, 128 for text.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l batch-size -d 'Sequences (games) per step.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l micro-batch -d 'Sequences computed at a time, their gradients added up; 0 for all of a step. Fewer take less memory; the step stays the same but for rounding.' -x
@@ -116,8 +115,6 @@ complete -c saecli -n '__saecli_at "train lm"' -l eval-every -d 'Steps between m
 complete -c saecli -n '__saecli_at "train lm"' -l held-out -d 'Held-out sequences to measure on.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l max-memory -d 'Memory to stay below, such as 4G; otherwise what is free.' -x
-complete -c saecli -n '__saecli_at "train lm"' -l pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
-complete -c saecli -n '__saecli_at "train lm"' -l no-pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
 complete -c saecli -n '__saecli_at "train lm"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train lm"' -l seed -d 'Seed of everything random.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
@@ -135,11 +132,11 @@ complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds, resid_pr
 complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk batchtopk gated jumprelu'
 complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary. Repeatable.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l l1 -d 'Weight of the L1 penalty (standard, gated). Repeatable.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l sparsity-weight -d 'Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable for standard and gated.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l target-l0 -d 'Active features per token that are aimed at (jumprelu). Repeatable.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l sparsity-p -d 'Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l sparsity-p -d 'Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l processing -d 'Weights of the model as they are, or folded as TransformerLens does.' -x -a 'raw folded'
-complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads; if not given, what the zoo names for it: othello (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME[/CONFIG][@REVISION] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.' -r -F
+complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads; if not given, what the zoo names for it: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME[/CONFIG][@REVISION] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.' -r -F
 complete -c saecli -n '__saecli_at "train sae"' -l context -d 'Positions per sequence; 0 for the data\'s own, at most the model\'s.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l drop -d 'Leave out the vectors of these tokens: bos (of sequences that begin with it), eos, pad, special (each of them that there is), none, or the number of a token. Repeatable.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l cache-activations -d 'Keep the model\'s activations on disk for later runs on the same data, in so much room at most: 20G.' -x
@@ -156,7 +153,6 @@ complete -c saecli -n '__saecli_at "train sae"' -l grad-clip -d 'Largest gradien
 complete -c saecli -n '__saecli_at "train sae"' -l dead-after -d 'Vectors without firing after which a latent is dead.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l aux-k -d 'Dead latents that reconstruct the residual error; half the width if not given.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l aux-coefficient -d 'Weight of the auxiliary loss for dead latents.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l l0-penalty -d 'Weight of (L0 / target - 1) squared (jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l bandwidth -d 'Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l anneal-start -d 'Share of the tokens after which the exponent of an annealed penalty falls.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'

@@ -103,8 +103,7 @@ _saecli_train() {
 
 _saecli_train_lm() {
     _arguments \
-        '--data=[What to train on: othello (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
-        '--tokenizer=[Vocabulary of text that is no token shards yet: ascii, gpt2, chess, othello, or a folder with tokenizer.json.]:value: ' \
+        '--data=[What to train on: othello (endless random games), data:NAME, or a folder of token shards.]:value:_files -/' \
         '--n-ctx=[Positions per sequence; 0 for the data'\''s own: 59 for Othello, 256 for chess, 128 for text.]:value: ' \
         '--batch-size=[Sequences (games) per step.]:value: ' \
         '--micro-batch=[Sequences computed at a time, their gradients added up; 0 for all of a step. Fewer take less memory; the step stays the same but for rounding.]:value: ' \
@@ -132,8 +131,6 @@ _saecli_train_lm() {
         '--held-out=[Held-out sequences to measure on.]:value: ' \
         '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
         '--max-memory=[Memory to stay below, such as 4G; otherwise what is free.]:value: ' \
-        '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
-        '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
@@ -155,11 +152,11 @@ _saecli_train_sae() {
         '--arch=[Architecture.]:value:(standard topk batchtopk gated jumprelu)' \
         '*--k=[Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.]:value: ' \
         '*--latents=[Features per dictionary. Repeatable.]:value: ' \
-        '*--l1=[Weight of the L1 penalty (standard, gated). Repeatable.]:value: ' \
+        '*--sparsity-weight=[Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable for standard and gated.]:value: ' \
         '*--target-l0=[Active features per token that are aimed at (jumprelu). Repeatable.]:value: ' \
-        '--sparsity-p=[Exponent to which the penalty falls in steps, from 1 (standard): p-annealing, 0.2 is usual.]:value: ' \
+        '--sparsity-p=[Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.]:value: ' \
         '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
-        '--data=[What the model reads; if not given, what the zoo names for it: othello (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
+        '--data=[What the model reads; if not given, what the zoo names for it: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--context=[Positions per sequence; 0 for the data'\''s own, at most the model'\''s.]:value: ' \
         '*--drop=[Leave out the vectors of these tokens: bos (of sequences that begin with it), eos, pad, special (each of them that there is), none, or the number of a token. Repeatable.]:value: ' \
         '--cache-activations=[Keep the model'\''s activations on disk for later runs on the same data, in so much room at most: 20G.]:value: ' \
@@ -176,7 +173,6 @@ _saecli_train_sae() {
         '--dead-after=[Vectors without firing after which a latent is dead.]:value: ' \
         '--aux-k=[Dead latents that reconstruct the residual error; half the width if not given.]:value: ' \
         '--aux-coefficient=[Weight of the auxiliary loss for dead latents.]:value: ' \
-        '--l0-penalty=[Weight of (L0 / target - 1) squared (jumprelu).]:value: ' \
         '--bandwidth=[Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).]:value: ' \
         '--anneal-start=[Share of the tokens after which the exponent of an annealed penalty falls.]:value: ' \
         '--device=[Where to train.]:value:(cpu cuda mps)' \

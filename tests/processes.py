@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.queues import SimpleQueue
+from pathlib import Path
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -51,6 +52,33 @@ def become(rank: int, size: int, port: int) -> None:
     os.environ.update(
         RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
     )
+
+
+def command(folder: Path, *argv: str) -> int:
+    """Runs a command line in this process as the program does; what it prints goes to files NUMBER.out, NUMBER.err.
+
+    Returns:
+        The exit code; NUMBER is this process's rank.
+    """
+    import signal
+
+    from saecli.cli.app import run
+    from saecli.core.errors import Terminated
+
+    def terminate(number: int, frame: Any) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, terminate)
+    os.chdir(folder)
+    rank = os.environ.get("RANK", "0")
+    for descriptor, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{rank}.{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
+    return run(argv)
+
+
+def exit_with(function: Callable[..., int], *args: Any) -> None:
+    """Calls a function that returns an exit code, and exits with it."""
+    os._exit(function(*args))
 
 
 def _call(

@@ -10,5 +10,7 @@ DOOR = Door(
     examples=[
         ("saecli train lm --n-layer 2 --d-model 64 --steps 200 --out tiny", "a minute's try"),
         ("saecli train lm --template othello-mini", "the embedded model's recipe"),
+        ("torchrun --nproc-per-node 2 -m saecli train lm --out tiny", "two processes share each batch"),
     ],
+    parallel=True,
 )

@@ -43,10 +43,12 @@ class Ranks:
     Attributes:
         rank: Number of this process, from 0.
         size: Number of processes.
+        on_machine: Number of them on this machine.
     """
 
     rank = 0
     size = 1
+    on_machine = 1
 
     @property
     def first(self) -> bool:
@@ -137,6 +139,7 @@ class Group(Ranks):
         self, rank: int, size: int, local_rank: int, address: str, port: int, timeout_s: float = TIMEOUT_S
     ) -> None:
         self.rank, self.size, self.local_rank = rank, size, local_rank
+        self.on_machine = int(os.environ.get("LOCAL_WORLD_SIZE", size))
         self._where, self._timeout = (address, port), timedelta(seconds=timeout_s)
         self._served = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         self._store: Any = None
@@ -164,7 +167,7 @@ class Group(Ranks):
         if device == "cuda":
             devices = torch.cuda.device_count()
             torch.cuda.set_device(self.local_rank % devices)
-            if int(os.environ.get("LOCAL_WORLD_SIZE", self.size)) <= devices:
+            if self.on_machine <= devices:
                 backend = "nccl"
         self._device = device if backend == "nccl" else "cpu"
         with self._exchange():

@@ -23,6 +23,11 @@ class Batch:
     next_BS: Tensor
     expected_BSV: Tensor | None = None
 
+    def rows(self, start: int, stop: int) -> Batch:
+        """Some of the sequences, as views."""
+        expected = None if self.expected_BSV is None else self.expected_BSV[start:stop]
+        return Batch(self.tokens_BS[start:stop], self.next_BS[start:stop], expected)
+
     def to(self, device: str) -> Batch:
         """The same batch on another device."""
         expected = None if self.expected_BSV is None else self.expected_BSV.to(device)

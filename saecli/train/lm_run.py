@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from saecli.core.errors import Failure
+from saecli.core.errors import Terminated, UsageError
 from saecli.core.interrupt import deferred_interrupt
-from saecli.core.machine import DTYPES, torch_device
+from saecli.core.machine import DTYPES, require_memory, torch_device
 from saecli.core.progress import Progress
+from saecli.core.ranks import Ranks, ranks_here
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
-from saecli.data.names import OTHELLO
-from saecli.data.sets import prepared
 from saecli.data.shard_source import ShardSource
 from saecli.data.shards import TOKENIZER_FILES
+from saecli.data.source import TokenSource
 from saecli.formats.hf_gpt2 import load_gpt, save_gpt
-from saecli.train.lm import METRICS, make_source, train_lm
+from saecli.train.lm import METRICS, make_source, model_shape, train_lm
 from saecli.train.lm_config import TrainLMConfig
+from saecli.train.lm_memory import memory_need
 
 MODEL = "model"
 
@@ -35,6 +36,7 @@ class TrainLMResult(Result):
     data: str = field_doc("Data", "What it was trained on.")
     parameters: int = field_doc("Parameters", "Number of weights; a tied unembedding counts once.")
     steps: int = field_doc("Steps", "Optimiser steps.")
+    kept_step: int = field_doc("Kept step", "The step whose weights are stored.")
     sequences: int = field_doc("Sequences", "Sequences seen.")
     quality: dict[str, float] = field_doc(
         "Quality",
@@ -47,7 +49,8 @@ class TrainLMResult(Result):
         """Size and quality."""
         measured = {name: value for name, value in self.quality.items() if name != "count"}
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
-        return [f"{self.parameters / 1e6:.2f} M parameters after {self.steps} steps: {numbers}"]
+        kept = "" if self.kept_step == self.steps else f", those of step {self.kept_step} kept"
+        return [f"{self.parameters / 1e6:.2f} M parameters after {self.steps} steps{kept}: {numbers}"]
 
     def next_command(self) -> str:
         """Train dictionaries on it."""
@@ -58,30 +61,51 @@ def plan(config: TrainLMConfig) -> list[str]:
     """What ``--plan`` prints.
 
     Raises:
-        UsageError, InputError: The data is not there.
+        UsageError, InputError: The data is not there, or the run does not fit into memory.
     """
-    tokenised = prepared(config.data) is None and config.data != OTHELLO
-    first = [f"{config.data} is read as {config.tokenizer} tokens"] if tokenised else []
-    return [
-        *first,
+    line = (
         f"{config.n_layer} layers of width {config.d_model}, {config.steps} steps of {config.batch_size} {config.data} "
-        f"sequences with {config.optimizer}",
-    ]
+        f"sequences with {config.optimizer}"
+    )
+    return [line, _require_memory(config, make_source(config), ranks_here())]
 
 
-def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
-    """Train, round to ``save_dtype``, measure, write."""
+def _require_memory(config: TrainLMConfig, source: TokenSource, ranks: Ranks) -> str:
+    """What the run takes; a UsageError if that is not there. Of the processes on one machine each takes as much."""
+    shape = model_shape(config, source)
+    need = memory_need(config, shape, ranks.size, source.batch(0).expected_BSV is not None)
+    here = 1 if config.device == "cuda" else ranks.on_machine
+    said = require_memory(
+        need.total * here,
+        f"{need}{f', in each of {here} processes' if here > 1 else ''}",
+        "Lower --micro-batch, --n-ctx, --d-model or --n-layer.",
+        device=config.device,
+        limit=config.max_memory_bytes,
+    )
+    return f"{shape.n_parameters:,} parameters, {said}"
+
+
+def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult | None:
+    """Train, round to ``save_dtype``, measure, write; of several processes the first one does what follows training."""
     torch_device(config.device)
-    source = make_source(config, progress)
+    ranks = run.ranks
+    ranks.join(config.device)
+    if config.batch_size < ranks.size:
+        raise UsageError(
+            f"--batch-size {config.batch_size} is less than a sequence for each of {ranks.size} processes."
+        )
+    source = make_source(config)
     shards = source.shards if isinstance(source, ShardSource) else None
     if shards is not None and shards.note:
         progress(f"{shards.note}.")
-    try:
-        with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
-            trained = train_lm(config, run.work, progress, stop, source)
-            stop.deliver()
-    except FloatingPointError as error:
-        raise Failure(f"{error}.", "Lower --lr and --muon-lr; the last checkpoint is kept.") from error
+    _require_memory(config, source, ranks)
+    with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
+        trained = train_lm(config, run.work, progress, stop, source, ranks)
+        stop.deliver()
+        if not trained.complete:  # another process was told to stop
+            raise Terminated
+    if not ranks.first:
+        return None
     with tempfile.TemporaryDirectory(dir=run.work) as folder:
         save_gpt(trained.model, Path(folder), vocabulary=trained.vocabulary, dtype=DTYPES[config.save_dtype])
         stored = load_gpt(Path(folder)).eval()
@@ -96,6 +120,7 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult:
         data=config.data,
         parameters=trained.model.config.n_parameters,
         steps=trained.step,
+        kept_step=trained.kept,
         sequences=trained.step * config.batch_size,
         quality=source.evaluate(stored),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from saecli.core.gpt import GPT, GPTConfig
 from saecli.data.games import HELD_OUT_SEED, OthelloSource, game_batch, othello_quality
 from saecli.data.source import Batch
 from saecli.games import othello
-from saecli.train import lm
+from saecli.train import lm, lm_step
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.muon import Muon, orthogonalise
 
@@ -107,8 +108,8 @@ def test_interrupted_checkpoint_leaves_the_old_one_and_no_partial_file(tmp_path:
     lm.train_lm(dataclasses.replace(TINY, steps=1), tmp_path)
     before = (tmp_path / lm.CHECKPOINT).read_bytes()
 
-    def half(state: object, path: Path) -> None:
-        Path(path).write_bytes(b"half")
+    def half(state: object, file: IO[bytes]) -> None:
+        file.write(b"half")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", half)
@@ -125,7 +126,7 @@ def test_expected_gradient_is_the_mean_of_the_sampled_gradients():
     distribution = torch.tensor([[[0.0, 0.5, 0.25, 0.25, 0.0]]])
 
     def gradient(batch: Batch, targets: str) -> torch.Tensor:
-        return torch.autograd.grad(lm.next_token_loss(logits, batch, targets), logits)[0]
+        return torch.autograd.grad(lm_step.next_token_loss(logits, batch, targets), logits)[0]
 
     expected = gradient(Batch(tokens, tokens + 1, distribution), "expected")
     sampled = [gradient(Batch(tokens, torch.full_like(tokens, token)), "sampled") for token in range(5)]
@@ -145,13 +146,13 @@ def test_positions_after_the_end_of_a_game_count_for_nothing():
     changed = logits.clone()
     changed[0, end:] += torch.randn(59 - end, 61)
     for targets in ("sampled", "expected"):
-        assert lm.next_token_loss(logits, batch, targets) == lm.next_token_loss(changed, batch, targets)
+        assert lm_step.next_token_loss(logits, batch, targets) == lm_step.next_token_loss(changed, batch, targets)
 
 
 def test_expected_targets_need_a_known_distribution():
     tokens = torch.zeros(1, 2, dtype=torch.int64)
     with pytest.raises(InputError, match="no known next-token distribution"):
-        lm.next_token_loss(torch.randn(1, 2, 5), Batch(tokens, tokens), "expected")
+        lm_step.next_token_loss(torch.randn(1, 2, 5), Batch(tokens, tokens), "expected")
 
 
 def test_batches_are_a_function_of_seed_and_step():
@@ -200,7 +201,7 @@ def test_quality_of_the_generator_itself_is_perfect():
 
 
 def test_schedule():
-    factors = [lm.learning_rate(step, 100, 10) for step in range(101)]
+    factors = [lm_step.learning_rate(step, 100, 10) for step in range(101)]
     assert factors[0] == pytest.approx(0.1)
     assert max(factors) == factors[9] == factors[10] == 1
     assert factors[55] == pytest.approx(0.5)
@@ -235,6 +236,6 @@ def test_muon_treats_query_key_and_value_apart():
 def test_every_parameter_is_optimised_once():
     model = GPT(GPTConfig(61, 59, 2, 2, 16))
     for name in ("muon", "adamw"):
-        optimizers = lm.make_optimizers(model, dataclasses.replace(TINY, optimizer=name))
+        optimizers = lm_step.make_optimizers(model, dataclasses.replace(TINY, optimizer=name))
         found = [p for optimizer in optimizers for group in optimizer.param_groups for p in group["params"]]
         assert len(found) == len(set(map(id, found))) == len(list(model.parameters()))

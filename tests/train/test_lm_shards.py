@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from saecli.train import lm
+from saecli.train import lm, lm_step
 from saecli.train.lm_config import TrainLMConfig
 
 TEXT = "the cat sat on the mat. the dog sat on the cat. " * 100
@@ -99,16 +99,15 @@ def test_shards_of_gpt_circuits_are_trained_on_and_what_is_assumed_is_said(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--data", "nowhere"), 2, "nor data:NAME, nor hf:ORG/NAME, nor a folder"),
+        (("--data", "nowhere"), 2, "neither othello, nor data:NAME, nor a folder"),
         (("--data", "data:shakespeare"), 3, "saecli download data:shakespeare"),
-        (("--data", "void"), 3, "void holds no file of text or tokens"),
+        (("--data", "."), 3, "holds no token shards"),
         (("--n-ctx", "60"), 2, "a game of Othello has 59 positions"),
         (("--data", "cats", "--targets", "expected"), 3, "--targets sampled"),
     ],
 )
 def test_data_that_cannot_be_had_is_named(arguments, code, words, tmp_path, saecli, shards, monkeypatch):
     monkeypatch.setenv("SAECLI_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "void").mkdir()
     done = saecli("train", "lm", *SIZES[:-2], *arguments, "--steps", "1", "--out", "lm")
     assert (done.code, done.out) == (code, ""), done.err
     assert words in done.err
@@ -136,8 +135,8 @@ def test_targets_auto_takes_what_the_data_has():
 
     batch = OthelloSource(2, 0).batch(0)
     logits = torch.randn(2, 59, 61)
-    auto, expected = (lm.next_token_loss(logits, batch, targets) for targets in ("auto", "expected"))
+    auto, expected = (lm_step.next_token_loss(logits, batch, targets) for targets in ("auto", "expected"))
     assert torch.equal(auto, expected)
     sampled = dataclasses.replace(batch, expected_BSV=None)
-    auto = lm.next_token_loss(logits, sampled, "auto")
-    assert torch.equal(auto, lm.next_token_loss(logits, batch, "sampled"))
+    auto = lm_step.next_token_loss(logits, sampled, "auto")
+    assert torch.equal(auto, lm_step.next_token_loss(logits, batch, "sampled"))
