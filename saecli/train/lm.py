@@ -65,14 +65,19 @@ class LMResult:
     kept: int
 
 
-def make_source(config: TrainLMConfig) -> TokenSource:
+def make_source(config: TrainLMConfig, progress: Progress = silent) -> TokenSource:
     """The data that a configuration names; raises as :func:`saecli.data.sets.open_source` does."""
+    from zoo.data import tokenizer
+
     return open_source(
         config.data,
         batch_size=config.batch_size,
         seed=config.seed,
         held_out=config.held_out,
         n_ctx=config.n_ctx,
+        pack=config.pack,
+        vocabulary=lambda: tokenizer(config.tokenizer),
+        progress=progress,
     )
 
 
@@ -102,7 +107,7 @@ def train_lm(
         Failure: the loss, the gradient or the weights are no longer finite, or a checkpoint cannot be written; the last
             checkpoint is kept.
     """
-    training = _Training(config, folder, source or make_source(config), progress, ranks)
+    training = _Training(config, folder, source or make_source(config, progress), progress, ranks)
     if not config.overwrite and (state := training.checkpoint.read(config.device)) is not None:
         training.load(state)
     elif config.resume:

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from saecli.core.cache import Cache
 from saecli.core.config import ResumeMixin, SharedConfig, option, parse_bytes
 from saecli.core.errors import UsageError
-
-
-def shards_input(data: str) -> dict[str, tuple[str, ...]]:
-    """What a manifest records of ``--data``: the list of its shards, or their folder; nothing of games."""
-    if data in ("", "othello"):
-        return {}
-    name = data.removeprefix("data:")
-    folder = Path(data) if name == data else Cache.at().shards_of(name)
-    return {"data": (str(folder / "shards.json" if (folder / "shards.json").is_file() else folder),)}
+from saecli.data.names import data_inputs
+from saecli.train.data_config import DATA_HELP, DATA_METAVAR, PackMixin
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainLMConfig(ResumeMixin, SharedConfig):
+class TrainLMConfig(PackMixin, ResumeMixin, SharedConfig):
     """A small GPT and how it is trained; the template othello-mini has the embedded model's recipe."""
 
     command: ClassVar[str] = "train lm"
 
     data: str = option(
         "othello",
-        help="What to train on: othello (endless random games), data:NAME, or a folder of token shards.",
-        metavar="NAME|FOLDER",
-        complete="dirs",
+        help=f"What to train on: {DATA_HELP}",
+        metavar=DATA_METAVAR,
+        complete="files",
+        panel="Data",
+    )
+    tokenizer: str = option(
+        "ascii",
+        help="Vocabulary of text that is no token shards yet: ascii, gpt2, chess, othello, or a folder with "
+        "tokenizer.json.",
         panel="Data",
     )
     n_ctx: int = option(
@@ -131,8 +128,8 @@ class TrainLMConfig(ResumeMixin, SharedConfig):
         return None if self.max_memory is None else parse_bytes(self.max_memory, "--max-memory")
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
-        """The shards, by the list that has the sha256 of each."""
-        return shards_input(self.data)
+        """The data by content: of shards the list that has the sha256 of each, of text its files."""
+        return data_inputs(self.data)
 
     def validate(self) -> None:
         """Refuses values that do not go together."""

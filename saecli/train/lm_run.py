@@ -6,7 +6,7 @@ import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from saecli.core.errors import Terminated, UsageError
 from saecli.core.interrupt import deferred_interrupt
@@ -15,13 +15,16 @@ from saecli.core.progress import Progress
 from saecli.core.ranks import Ranks, ranks_here
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
+from saecli.data.names import GAMES, HUB, PREFIX
+from saecli.data.sets import prepared
 from saecli.data.shard_source import ShardSource
-from saecli.data.shards import TOKENIZER_FILES
+from saecli.data.shards import TOKENIZER_FILES, Shards, fingerprint
 from saecli.data.source import TokenSource
 from saecli.formats.hf_gpt2 import load_gpt, save_gpt
 from saecli.train.lm import METRICS, make_source, model_shape, train_lm
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.lm_memory import memory_need
+from zoo.reading import make_data
 
 MODEL = "model"
 
@@ -41,8 +44,9 @@ class TrainLMResult(Result):
     quality: dict[str, float] = field_doc(
         "Quality",
         "On held-out data, of the stored weights: ce in nats per token. Of random games also kl (to the generator's "
-        "own distribution), top1_legal (share of positions whose top move is legal), legal_mass (probability on legal "
-        "moves); of token shards ce_unigram (of guessing by frequency) and count (predictions measured).",
+        "own distribution), top1_legal (share of positions whose top token is legal), legal_mass (probability on legal "
+        "tokens), and of chess, where tokens are characters, legal_moves (share of greedily written moves that are "
+        "legal); of token shards ce_unigram (of guessing by frequency) and count (predictions measured).",
     )
 
     def summary_lines(self) -> list[str]:
@@ -63,11 +67,14 @@ def plan(config: TrainLMConfig) -> list[str]:
     Raises:
         UsageError, InputError: The data is not there, or the run does not fit into memory.
     """
+    make_data(config.data)
+    tokenised = prepared(config.data) is None and config.data not in GAMES
+    first = [f"{config.data} is read as {config.tokenizer} tokens"] if tokenised else []
     line = (
         f"{config.n_layer} layers of width {config.d_model}, {config.steps} steps of {config.batch_size} {config.data} "
         f"sequences with {config.optimizer}"
     )
-    return [line, _require_memory(config, make_source(config), ranks_here())]
+    return [*first, line] if tokenised else [line, _require_memory(config, make_source(config), ranks_here())]
 
 
 def _require_memory(config: TrainLMConfig, source: TokenSource, ranks: Ranks) -> str:
@@ -94,7 +101,8 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult | 
         raise UsageError(
             f"--batch-size {config.batch_size} is less than a sequence for each of {ranks.size} processes."
         )
-    source = make_source(config)
+    make_data(config.data, progress)
+    source = make_source(config, progress)
     shards = source.shards if isinstance(source, ShardSource) else None
     if shards is not None and shards.note:
         progress(f"{shards.note}.")
@@ -107,7 +115,8 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult | 
     if not ranks.first:
         return None
     with tempfile.TemporaryDirectory(dir=run.work) as folder:
-        save_gpt(trained.model, Path(folder), vocabulary=trained.vocabulary, dtype=DTYPES[config.save_dtype])
+        dtype, noted = DTYPES[config.save_dtype], _noted(config.data, shards)
+        save_gpt(trained.model, Path(folder), vocabulary=trained.vocabulary, dtype=dtype, extras=noted)
         stored = load_gpt(Path(folder)).eval()
         for file in sorted(Path(folder).iterdir()):
             run.write_bytes(f"{MODEL}/{file.name}", file.read_bytes())
@@ -124,3 +133,10 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult | 
         sequences=trained.step * config.batch_size,
         quality=source.evaluate(stored),
     )
+
+
+def _noted(data: str, shards: Shards | None) -> dict[str, Any]:
+    """What the model's configuration keeps of a data set that has a name: the name, and what its content was."""
+    if not data.startswith((PREFIX, HUB)) or shards is None:
+        return {}
+    return {"data": {"name": data, "sha256": fingerprint(shards)}}

@@ -99,15 +99,16 @@ def test_shards_of_gpt_circuits_are_trained_on_and_what_is_assumed_is_said(tmp_p
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("--data", "nowhere"), 2, "neither othello, nor data:NAME, nor a folder"),
+        (("--data", "nowhere"), 2, "nor data:NAME, nor hf:ORG/NAME, nor a folder"),
         (("--data", "data:shakespeare"), 3, "saecli download data:shakespeare"),
-        (("--data", "."), 3, "holds no token shards"),
+        (("--data", "void"), 3, "void holds no file of text or tokens"),
         (("--n-ctx", "60"), 2, "a game of Othello has 59 positions"),
         (("--data", "cats", "--targets", "expected"), 3, "--targets sampled"),
     ],
 )
 def test_data_that_cannot_be_had_is_named(arguments, code, words, tmp_path, saecli, shards, monkeypatch):
     monkeypatch.setenv("SAECLI_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "void").mkdir()
     done = saecli("train", "lm", *SIZES[:-2], *arguments, "--steps", "1", "--out", "lm")
     assert (done.code, done.out) == (code, ""), done.err
     assert words in done.err
