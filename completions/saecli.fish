@@ -77,7 +77,7 @@ complete -c saecli -n '__saecli_at "trace"' -l out -d 'Directory of the results;
 complete -c saecli -n '__saecli_at "trace"' -l overwrite -d 'Replace an earlier run in that directory.'
 complete -c saecli -n '__saecli_at "trace"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "trace"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "trace"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "trace"' -l template -d 'Named template with values for these flags.' -x -a 'gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini'
 complete -c saecli -n '__saecli_at "trace"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "trace"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "trace"' -l quiet -d 'Print nothing but the result and errors.'
@@ -87,7 +87,8 @@ complete -c saecli -n '__saecli_at "trace"' -a 'gpt2 gpt2-medium gpt2-large gpt2
 complete -c saecli -n '__saecli_at "train"' -f -a lm -d 'Small GPTs, saved as Hugging Face GPT-2 folders.'
 complete -c saecli -n '__saecli_at "train"' -f -a sae -d 'Sparse autoencoders at many sites of a model, in one pass.'
 complete -c saecli -n '__saecli_at "train"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on: othello (endless random games), data:NAME, or a folder of token shards.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "train lm"' -l data -d 'What to train on: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME[/CONFIG][@REVISION] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.' -r -F
+complete -c saecli -n '__saecli_at "train lm"' -l tokenizer -d 'Vocabulary of text that is no token shards yet: ascii, gpt2, chess, othello, or a folder with tokenizer.json.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l n-ctx -d 'Positions per sequence; 0 for the data\'s own: 59 for Othello, 256 for chess, 128 for text.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l batch-size -d 'Sequences (games) per step.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l micro-batch -d 'Sequences computed at a time, their gradients added up; 0 for all of a step. Fewer take less memory; the step stays the same but for rounding.' -x
@@ -115,6 +116,8 @@ complete -c saecli -n '__saecli_at "train lm"' -l eval-every -d 'Steps between m
 complete -c saecli -n '__saecli_at "train lm"' -l held-out -d 'Held-out sequences to measure on.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l checkpoint-seconds -d 'Wall-clock seconds between checkpoints.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l max-memory -d 'Memory to stay below, such as 4G; otherwise what is free.' -x
+complete -c saecli -n '__saecli_at "train lm"' -l pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
+complete -c saecli -n '__saecli_at "train lm"' -l no-pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
 complete -c saecli -n '__saecli_at "train lm"' -l resume -d 'Insist on continuing: an error if there is no unfinished run.'
 complete -c saecli -n '__saecli_at "train lm"' -l seed -d 'Seed of everything random.' -x
 complete -c saecli -n '__saecli_at "train lm"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
@@ -122,19 +125,21 @@ complete -c saecli -n '__saecli_at "train lm"' -l out -d 'Directory of the resul
 complete -c saecli -n '__saecli_at "train lm"' -l overwrite -d 'Replace an earlier run in that directory.'
 complete -c saecli -n '__saecli_at "train lm"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "train lm"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "train lm"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "train lm"' -l template -d 'Named template with values for these flags.' -x -a 'gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini'
 complete -c saecli -n '__saecli_at "train lm"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "train lm"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "train lm"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "train lm"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "train sae"' -l kind -d 'Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
-complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk batchtopk gated jumprelu'
+complete -c saecli -n '__saecli_at "train sae"' -l arch -d 'Architecture.' -x -a 'standard topk batchtopk matryoshka gated jumprelu'
 complete -c saecli -n '__saecli_at "train sae"' -l k -d 'Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l latents -d 'Features per dictionary. Repeatable.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l sparsity-weight -d 'Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable for standard and gated.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l target-l0 -d 'Active features per token that are aimed at (jumprelu). Repeatable.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l sparsity-p -d 'Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l groups -d 'Shares of the latents that the nested groups have, the most general first (matryoshka).' -x
+complete -c saecli -n '__saecli_at "train sae"' -l decoder-norm -d 'Decoder rows are kept at norm 1 (unit) or not (free); if not given, free for standard, else unit.' -x -a 'unit free'
 complete -c saecli -n '__saecli_at "train sae"' -l processing -d 'Weights of the model as they are, or folded as TransformerLens does.' -x -a 'raw folded'
 complete -c saecli -n '__saecli_at "train sae"' -l data -d 'What the model reads; if not given, what the zoo names for it: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME[/CONFIG][@REVISION] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.' -r -F
 complete -c saecli -n '__saecli_at "train sae"' -l context -d 'Positions per sequence; 0 for the data\'s own, at most the model\'s.' -x
@@ -147,6 +152,7 @@ complete -c saecli -n '__saecli_at "train sae"' -l batch -d 'Vectors per step, n
 complete -c saecli -n '__saecli_at "train sae"' -l buffer -d 'Vectors per site that are mixed with each other.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l sequences -d 'Sequences (games) per forward pass of the model.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l lr -d 'Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l beta1 -d 'Decay of Adam\'s running mean of gradients (of their squares: 0.999); 0 in some recipes for gated and jumprelu.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l warmup -d 'Share of the tokens with a rising learning rate.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l decay -d 'Share of the tokens, at the end, in which the learning rate falls to zero.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l grad-clip -d 'Largest gradient norm of a dictionary; 0 for no limit.' -x
@@ -171,7 +177,7 @@ complete -c saecli -n '__saecli_at "train sae"' -l out -d 'Directory of the resu
 complete -c saecli -n '__saecli_at "train sae"' -l overwrite -d 'Replace an earlier run in that directory.'
 complete -c saecli -n '__saecli_at "train sae"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "train sae"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "train sae"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "train sae"' -l template -d 'Named template with values for these flags.' -x -a 'gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini'
 complete -c saecli -n '__saecli_at "train sae"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "train sae"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "train sae"' -l quiet -d 'Print nothing but the result and errors.'
@@ -179,7 +185,7 @@ complete -c saecli -n '__saecli_at "train sae"' -s q -d 'Print nothing but the r
 complete -c saecli -n '__saecli_at "train sae"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "train sae"' -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b'
 complete -c saecli -n '__saecli_at "validate"' -l model -d 'The model; the one that the first suite was made for if not given.' -r -a 'gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b' -F
-complete -c saecli -n '__saecli_at "validate"' -l data -d 'What it reads: othello (random games), data:NAME or a folder of token shards; games for a game model.' -x -a '(__fish_complete_directories)'
+complete -c saecli -n '__saecli_at "validate"' -l data -d 'What it reads: othello or chess-random (random games), data:NAME or a folder of token shards; if not given, what the zoo names for the model.' -x -a '(__fish_complete_directories)'
 complete -c saecli -n '__saecli_at "validate"' -l sequences -d 'Held-out sequences to measure on.' -x
 complete -c saecli -n '__saecli_at "validate"' -l n-ctx -d 'Positions per sequence; 0 for those that the dictionaries were trained on, or 128.' -x
 complete -c saecli -n '__saecli_at "validate"' -l firing -d 'More held-out sequences, only to see which features ever fire.' -x
@@ -194,7 +200,7 @@ complete -c saecli -n '__saecli_at "validate"' -l out -d 'Directory of the resul
 complete -c saecli -n '__saecli_at "validate"' -l overwrite -d 'Replace an earlier run in that directory.'
 complete -c saecli -n '__saecli_at "validate"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "validate"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "validate"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "validate"' -l template -d 'Named template with values for these flags.' -x -a 'gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini'
 complete -c saecli -n '__saecli_at "validate"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "validate"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "validate"' -l quiet -d 'Print nothing but the result and errors.'
@@ -209,7 +215,7 @@ complete -c saecli -n '__saecli_at "download"' -l search -d 'List only what has 
 complete -c saecli -n '__saecli_at "download"' -l cache-dir -d 'Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.' -x -a '(__fish_complete_directories)'
 complete -c saecli -n '__saecli_at "download"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "download"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "download"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "download"' -l template -d 'Named template with values for these flags.' -x -a 'gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini'
 complete -c saecli -n '__saecli_at "download"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "download"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "download"' -l quiet -d 'Print nothing but the result and errors.'
@@ -234,7 +240,7 @@ complete -c saecli -n '__saecli_at "convert"' -l dtype -d 'Number type of the we
 complete -c saecli -n '__saecli_at "convert"' -l lossy -d 'Accept a result that differs from the source.'
 complete -c saecli -n '__saecli_at "convert"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "convert"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "convert"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "convert"' -l template -d 'Named template with values for these flags.' -x -a 'gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini'
 complete -c saecli -n '__saecli_at "convert"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "convert"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "convert"' -l quiet -d 'Print nothing but the result and errors.'
@@ -251,7 +257,7 @@ complete -c saecli -n '__saecli_at "run"' -l json -d 'Print one JSON document in
 complete -c saecli -n '__saecli_at "run"' -l quiet -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "run"' -s q -d 'Print nothing but the result and errors.'
 complete -c saecli -n '__saecli_at "run"' -l help -d 'Show this message and exit.'
-complete -c saecli -n '__saecli_at "run"' -a 'othello-mini'
+complete -c saecli -n '__saecli_at "run"' -a 'gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini'
 complete -c saecli -n '__saecli_at "zoo"' -f -a list -d 'Models, suites of dictionaries and data sets that have a name.'
 complete -c saecli -n '__saecli_at "zoo"' -f -a show -d 'What a file, a folder or a name is; nothing of it is run.'
 complete -c saecli -n '__saecli_at "zoo"' -f -a cache -d 'What was downloaded.'
@@ -283,7 +289,7 @@ complete -c saecli -n '__saecli_at "zoo cache prune"' -l older-than -d 'Also wha
 complete -c saecli -n '__saecli_at "zoo cache prune"' -l cache-dir -d 'Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.' -x -a '(__fish_complete_directories)'
 complete -c saecli -n '__saecli_at "zoo cache prune"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "zoo cache prune"' -l config -d 'TOML file with values for these flags.' -r -F
-complete -c saecli -n '__saecli_at "zoo cache prune"' -l template -d 'Named template with values for these flags.' -x -a 'othello-mini'
+complete -c saecli -n '__saecli_at "zoo cache prune"' -l template -d 'Named template with values for these flags.' -x -a 'gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini'
 complete -c saecli -n '__saecli_at "zoo cache prune"' -l show-config -d 'Print every value and where it comes from, and stop.'
 complete -c saecli -n '__saecli_at "zoo cache prune"' -l json -d 'Print one JSON document instead of text.'
 complete -c saecli -n '__saecli_at "zoo cache prune"' -l quiet -d 'Print nothing but the result and errors.'

@@ -68,7 +68,7 @@ _saecli_trace() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -103,7 +103,8 @@ _saecli_train() {
 
 _saecli_train_lm() {
     _arguments \
-        '--data=[What to train on: othello (endless random games), data:NAME, or a folder of token shards.]:value:_files -/' \
+        '--data=[What to train on: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
+        '--tokenizer=[Vocabulary of text that is no token shards yet: ascii, gpt2, chess, othello, or a folder with tokenizer.json.]:value: ' \
         '--n-ctx=[Positions per sequence; 0 for the data'\''s own: 59 for Othello, 256 for chess, 128 for text.]:value: ' \
         '--batch-size=[Sequences (games) per step.]:value: ' \
         '--micro-batch=[Sequences computed at a time, their gradients added up; 0 for all of a step. Fewer take less memory; the step stays the same but for rounding.]:value: ' \
@@ -131,6 +132,8 @@ _saecli_train_lm() {
         '--held-out=[Held-out sequences to measure on.]:value: ' \
         '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
         '--max-memory=[Memory to stay below, such as 4G; otherwise what is free.]:value: ' \
+        '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
@@ -138,7 +141,7 @@ _saecli_train_lm() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -149,12 +152,14 @@ _saecli_train_lm() {
 _saecli_train_sae() {
     _arguments \
         '*--kind=[Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
-        '--arch=[Architecture.]:value:(standard topk batchtopk gated jumprelu)' \
+        '--arch=[Architecture.]:value:(standard topk batchtopk matryoshka gated jumprelu)' \
         '*--k=[Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.]:value: ' \
         '*--latents=[Features per dictionary. Repeatable.]:value: ' \
         '*--sparsity-weight=[Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable for standard and gated.]:value: ' \
         '*--target-l0=[Active features per token that are aimed at (jumprelu). Repeatable.]:value: ' \
         '--sparsity-p=[Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.]:value: ' \
+        '--groups=[Shares of the latents that the nested groups have, the most general first (matryoshka).]:value: ' \
+        '--decoder-norm=[Decoder rows are kept at norm 1 (unit) or not (free); if not given, free for standard, else unit.]:value:(unit free)' \
         '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
         '--data=[What the model reads; if not given, what the zoo names for it: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--context=[Positions per sequence; 0 for the data'\''s own, at most the model'\''s.]:value: ' \
@@ -167,6 +172,7 @@ _saecli_train_sae() {
         '--buffer=[Vectors per site that are mixed with each other.]:value: ' \
         '--sequences=[Sequences (games) per forward pass of the model.]:value: ' \
         '--lr=[Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.]:value: ' \
+        '--beta1=[Decay of Adam'\''s running mean of gradients (of their squares: 0.999); 0 in some recipes for gated and jumprelu.]:value: ' \
         '--warmup=[Share of the tokens with a rising learning rate.]:value: ' \
         '--decay=[Share of the tokens, at the end, in which the learning rate falls to zero.]:value: ' \
         '--grad-clip=[Largest gradient norm of a dictionary; 0 for no limit.]:value: ' \
@@ -191,7 +197,7 @@ _saecli_train_sae() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -203,7 +209,7 @@ _saecli_train_sae() {
 _saecli_validate() {
     _arguments \
         '--model=[The model; the one that the first suite was made for if not given.]:value:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }' \
-        '--data=[What it reads: othello (random games), data:NAME or a folder of token shards; games for a game model.]:value:_files -/' \
+        '--data=[What it reads: othello or chess-random (random games), data:NAME or a folder of token shards; if not given, what the zoo names for the model.]:value:_files -/' \
         '--sequences=[Held-out sequences to measure on.]:value: ' \
         '--n-ctx=[Positions per sequence; 0 for those that the dictionaries were trained on, or 128.]:value: ' \
         '--firing=[More held-out sequences, only to see which features ever fire.]:value: ' \
@@ -218,7 +224,7 @@ _saecli_validate() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -237,7 +243,7 @@ _saecli_download() {
         '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -266,7 +272,7 @@ _saecli_convert() {
         '--lossy[Accept a result that differs from the source.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -288,7 +294,7 @@ _saecli_run() {
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
-        '1:template|file:{ compadd -- othello-mini; _files }'
+        '1:template|file:{ compadd -- gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini; _files }'
 }
 
 _saecli_zoo() {
@@ -379,7 +385,7 @@ _saecli_zoo_cache_prune() {
         '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
