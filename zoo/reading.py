@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from saecli.core.cache import Cache
 from saecli.core.errors import SaecliError
@@ -10,9 +10,6 @@ from saecli.core.progress import Progress, silent
 from saecli.data.names import CHESS, GAMES, OTHELLO, PREFIX
 from zoo.generate import GENERATE, GENERATORS
 from zoo.index import find_data, find_model
-
-if TYPE_CHECKING:
-    from saecli.data.shards import Shards
 
 _OF_VOCABULARY: Final = {"othello": OTHELLO, "chess": CHESS}
 _RANDOM: Final = "random:"
@@ -53,23 +50,30 @@ def make_data(spec: str, progress: Progress = silent) -> None:
         prepare(found[1], (), folder, progress)
 
 
-def other_data(model: str, spec: str, shards: Shards) -> str:
+def other_data(model: str, spec: str) -> str:
     """A line for the user if a model was trained on a data set of this name but of other content, else empty.
 
     Args:
         model: As of :func:`zoo.load.load_model`.
-        spec: What ``--data`` says.
-        shards: What that is on this machine.
+        spec: What ``--data`` says; only a data set of the zoo is looked at.
     """
-    from saecli.data.shards import fingerprint
+    from saecli.data.sets import prepared
+    from saecli.data.shards import fingerprint, open_shards
     from saecli.formats.hf_gpt2 import read_extras
     from zoo.load import locate_model
 
+    folder = prepared(spec) if spec.startswith(PREFIX) else None
+    if folder is None:
+        return ""
     try:
         noted = read_extras(locate_model(model)).get("data")
     except SaecliError:  # a layout without notes
         return ""
-    if not isinstance(noted, dict) or noted.get("name") != spec or noted.get("sha256") == fingerprint(shards):
+    if (
+        not isinstance(noted, dict)
+        or noted.get("name") != spec
+        or noted.get("sha256") == fingerprint(open_shards(folder))
+    ):
         return ""
     here = "this Python's standard library is another one" if spec == f"{PREFIX}python" else "this is another one"
     return f"{model} was trained on another {spec}: {here}, so numbers differ from those of its card."

@@ -9,6 +9,7 @@ from typing import ClassVar
 from saecli.core.cache import Cache
 from saecli.core.config import SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
+from saecli.data.names import GAMES
 from saecli.validate.metrics import Bound
 
 
@@ -33,7 +34,8 @@ class ValidateConfig(SitesMixin, SharedConfig):
     )
     data: str | None = option(
         None,
-        help="What it reads: othello (random games), data:NAME or a folder of token shards; games for a game model.",
+        help="What it reads: othello or chess-random (random games), data:NAME or a folder of token shards; if not "
+        "given, what the zoo names for the model.",
         metavar="NAME|FOLDER",
         complete="dirs",
         panel="Input",
@@ -76,7 +78,7 @@ class ValidateConfig(SitesMixin, SharedConfig):
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """Suites, the model, and the shards by the list that has the sha256 of each."""
         values = super().input_values()
-        if self.data and self.data != "othello":
+        if self.data and self.data not in GAMES:
             name = self.data.removeprefix("data:")
             folder = Path(self.data) if name == self.data else Cache.at().shards_of(name)
             values["data"] = (str(folder / "shards.json" if (folder / "shards.json").is_file() else folder),)

@@ -14,8 +14,8 @@ from saecli.core.model import ModelInfo
 from saecli.core.progress import Progress
 from saecli.core.run import Run
 from saecli.core.suite import Suite
+from saecli.data.names import OTHELLO
 from saecli.data.samples import Samples, open_samples
-from saecli.data.sets import OTHELLO
 from saecli.formats import connections
 from saecli.formats.neuronpedia_graph import sniff_graph
 from saecli.report.density_plot import density_figure
@@ -55,7 +55,8 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> ValidateResult:
     model = load_model(config.model or first.info.model, first.info.processing, device)
     for suite in suites.values():
         attach(suite, model)
-    samples = _samples(config, suites, model.info)
+    data = _data(config, first.info.model, model.info, progress)
+    samples = _samples(config, data, suites, model.info)
     model.module.to(torch_dtype(config.dtype))  # after the suites have recognised the weights as they are stored
     suites = {name: _recognised(suite) for name, suite in suites.items()}
     count = sum(map(len, suites.values()))
@@ -77,7 +78,7 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> ValidateResult:
     any_one = next(iter(measured.values()))
     return ValidateResult(
         model=model.info.name,
-        data=config.data or OTHELLO,
+        data=data,
         sequences=any_one.sequences,
         n_ctx=samples.n_ctx,
         tokens=any_one.tokens,
@@ -135,14 +136,25 @@ def _refuse_others(name: str) -> None:
             )
 
 
-def _samples(config: ValidateConfig, suites: Mapping[str, Suite], info: ModelInfo) -> Samples:
-    """The sequences, which the model must be able to read."""
-    data = config.data or (OTHELLO if info.vocabulary == OTHELLO else None)
-    if data is None:
+def _data(config: ValidateConfig, made_for: str, info: ModelInfo, progress: Progress) -> str:
+    """``--data``, or what the zoo names for the model, which is made if that takes seconds."""
+    from zoo.reading import data_of, make_data, other_data
+
+    name = config.model or made_for
+    data = config.data or data_of(name, info.vocabulary)
+    if not data:
         raise UsageError(
             f"{info.name} reads {info.vocabulary or 'an unknown vocabulary'}, and no data are named.",
             "Add --data data:NAME or --data FOLDER with token shards.",
         )
+    make_data(data, progress)
+    if notice := other_data(name, data):
+        progress(notice)
+    return data
+
+
+def _samples(config: ValidateConfig, data: str, suites: Mapping[str, Suite], info: ModelInfo) -> Samples:
+    """The sequences, which the model must be able to read."""
     starts = {suite.info.bos for suite in suites.values()}
     if len(starts) > 1:
         raise UsageError(

@@ -50,6 +50,19 @@ def test_games_are_disjoint_deterministic_and_none_that_training_draws():
         assert sample.allowed_BSV.gather(-1, sample.next_BS.clamp_min(0)[..., None])[..., 0][here].all()
 
 
+def test_chess_has_its_rules_at_every_character():
+    made = open_samples("chess-random", 6, fitting=5, firing=4, n_ctx=40)
+    assert (count(made.held_out), count(made.fitting), count(made.firing)) == (6, 5, 4)
+    assert (made.vocabulary, made.n_ctx) == ("chess", 40)
+    parts = [rows(made.held_out), rows(made.fitting), rows(made.firing)]
+    assert len(set.union(*parts)) == 15
+    (sample,) = made.held_out
+    assert sample.allowed_BSV is not None
+    assert sample.allowed_BSV.gather(-1, sample.next_BS[..., None]).all()
+    assert sample.allowed_BSV[:, 0].sum(-1).tolist() == [1] * 6  # behind the semicolon comes the first number
+    assert sample.allowed_BSV[:, 2].sum(-1).tolist() == [9] * 6  # eight pawns and the knights
+
+
 @pytest.mark.parametrize("bos", [None, 49])
 def test_shards_give_what_their_split_holds(shards, bos):
     made = open_samples(shards, 12, fitting=9, firing=1000, n_ctx=10, bos=bos)

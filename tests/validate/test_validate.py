@@ -169,7 +169,7 @@ def test_text_from_shards_with_a_context_of_its_own(tmp_path, saecli):
         ((), "reads ascii, and no data are named"),
         (("--data", "othello"), "is written in 'othello'"),
         (("--data", "text", "--n-ctx", "17"), "reads at most 16 positions"),
-        (("--data", "nowhere"), "neither othello, nor data:NAME, nor a folder"),
+        (("--data", "nowhere"), "neither othello nor chess-random, nor data:NAME"),
         (("--data", "text", "--sequences", "500"), "held-out sequences of 12 positions, and 500 were asked for"),
     ):
         done = saecli("validate", "whole", "--model", "lm", *FEW, *flags, "--out", "bad")
