@@ -73,7 +73,7 @@ def open_data(config: TrainSaeConfig, info: ModelInfo, progress: Progress = sile
         raise UsageError(f"{asked} does not fit games of Othello, which have {CONTEXT}.")
     if games:
         return source
-    if isinstance(source, ShardSource) and (notice := other_data(config.model, spec, source.shards)):
+    if notice := other_data(config.model, spec):
         progress(notice)
     if source.n_ctx > info.n_ctx or info.bos is not None:
         source = _opened(spec, config, info, info.bos, context or min(source.n_ctx, info.n_ctx), progress)
