@@ -15,4 +15,5 @@ DOOR = Door(
         ("saecli train sae --activations vectors.npy --site 6.resid_pre", "vectors of your own, no model"),
         ("saecli train sae --template othello-mini", "the recipe of the embedded dictionaries"),
     ],
+    parallel=True,
 )

@@ -14,13 +14,14 @@ import torch
 
 from saecli.core.errors import InputError
 from saecli.core.fingerprint import fingerprint_module
+from saecli.core.machine import DTYPES
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
 from saecli.core.ranks import ONE, Ranks
 from saecli.core.suite import SuiteInfo
 from saecli.data.source import TokenSource
 from saecli.train.activations import ActivationStream
-from saecli.train.sae_config import TrainSaeConfig
+from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
 from saecli.train.sae_data import data_fingerprint, left_out, open_data
 from saecli.train.sae_loop import SaeResult, Training
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
@@ -58,7 +59,8 @@ def train_sae(
     info, source = model.info, source or open_data(config, model.info)
     plans = plan_dictionaries(config, info)
     sites = {site for plan in plans for site in (plan.dictionary.reads, plan.dictionary.writes)}
-    stream = ActivationStream(model, source, sites, config.buffer, config.seed, left_out(config, info, source), ranks)
+    special = tuple(sorted(left_out(config, info, source)))
+    stream = ActivationStream(model, source, sites, config.buffer, config.seed, special, ranks)
     name = Path(info.name).name  # of a folder given by its path, the last part
     fingerprint = fingerprint_module(model.module)
     header = SuiteInfo(
@@ -69,10 +71,17 @@ def train_sae(
         context=source.n_ctx,
         bos=info.bos,
         vocabulary=info.vocabulary,
+        left_out=special,
     )
     identity = {"data": data_fingerprint(source), "model": fingerprint}
     training = Training(config, plans, stream, header, identity, folder, progress, threads, ranks)
-    return _trained(training, config, folder, stop)
+    as_it_was = next(model.module.parameters()).dtype
+    if config.precision == "fp64":
+        model.module.double()
+    try:
+        return _trained(training, config, folder, stop)
+    finally:
+        model.module.to(as_it_was)
 
 
 def train_on_vectors(
@@ -87,7 +96,8 @@ def train_on_vectors(
     """Trains dictionaries on vectors of one's own, as :func:`train_sae` does on a model's; the suites name no model."""
     plans = plan_on_vectors(config, files.width)
     site = plans[0].dictionary.reads
-    stream = VectorStream(files, site, config.buffer, config.seed, torch.device(config.device), ranks)
+    dtype = DTYPES[PRECISIONS[config.precision]]
+    stream = VectorStream(files, site, config.buffer, config.seed, torch.device(config.device), dtype, ranks)
     header = SuiteInfo(name=Path(config.activations[0]).stem, model="")
     training = Training(config, plans, stream, header, {"data": files.identity}, folder, progress, threads, ranks)
     return _trained(training, config, folder, stop)

@@ -111,15 +111,24 @@ class VectorStream(Stream):
         buffer: Rows per block, nearly.
         seed: Of the order.
         device: Where training is.
+        dtype: In which number type.
         ranks: The processes; each reads its part of every chunk.
     """
 
     def __init__(
-        self, files: VectorFiles, site: Site, buffer: int, seed: int, device: torch.device, ranks: Ranks = ONE
+        self,
+        files: VectorFiles,
+        site: Site,
+        buffer: int,
+        seed: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        ranks: Ranks = ONE,
     ) -> None:
         rows = files.rows("train")
         chunk = min(_CHUNK, rows)
         super().__init__([site], buffer, chunk, -(-chunk // ranks.size), seed, device, ranks)
+        self._dtype = dtype
         self._files, self._rows, self._chunks = files, rows, -(-rows // self.per_batch)
 
     def rows(self, step: int) -> Rows:
@@ -129,7 +138,7 @@ class VectorStream(Stream):
         count = min(self.per_batch, self._rows - start)
         part = self.ranks.part(count)
         read = self._files.read("train", start + part.start, start + part.stop)
-        return Rows({self.sites[0]: read.to(self.device)}, part.start, count)
+        return Rows({self.sites[0]: read.to(self.device, self._dtype)}, part.start, count)
 
 
 @torch.no_grad()
