@@ -172,7 +172,7 @@ def understood(error: Exception, name: HubName) -> SaecliError:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     text, what = str(error), spoken(name)
     first = next(iter(text.strip().splitlines()), type(error).__name__).rstrip(".")
-    if "gated" in text or "GatedRepoError" in kinds:
+    if "is a gated" in text or "GatedRepoError" in kinds:
         page = f"https://huggingface.co/datasets/{name.path}"
         return InputError(f"{what} is gated.", f"Ask for access at {page}, then log in with `hf auth login`.")
     if "RevisionNotFoundError" in kinds:
