@@ -10,7 +10,8 @@ entries (row b_n, feature i_n, value v_n), row by row. With r = Σ v_n W_dec[i_n
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 import scipy.sparse
@@ -19,9 +20,12 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from saecli.core.dictionary import Dictionary
-from saecli.train.step import StepInput
+from saecli.train.step import StepInput, Workspace
 
-_CHUNK_ROWS = 256
+_FEWEST_ROWS: Final = 256
+_MOST_ROWS: Final = 1024
+_CHUNK_ELEMENTS: Final = 1 << 24
+_BAG_ELEMENTS: Final = 1 << 20
 
 
 class Ragged(NamedTuple):
@@ -65,13 +69,22 @@ def centred(dictionary: Dictionary, step: StepInput) -> Tensor:
     return torch.sub(step.x_BD, dictionary.b_dec_D.detach(), out=out)
 
 
+def encoder_rows(latents: int) -> int:
+    """Rows of pre-activations that are held at once.
+
+    Every chunk reads the whole encoder again, which more rows are worth; the selection wants them in the cache.
+    """
+    return max(_FEWEST_ROWS, min(_MOST_ROWS, latents // 4, _CHUNK_ELEMENTS // latents))
+
+
 def select_above(dictionary: Dictionary, centred_BD: Tensor, floor_F: Tensor, step: StepInput) -> Ragged:
     """Entries whose pre-activation is above a floor; the dense ones exist for one chunk of rows at a time."""
     W_enc_DF, b_enc_F = dictionary.W_enc_DF.detach(), dictionary.b_enc_F.detach()
     latents = W_enc_DF.shape[1]
-    buffer = step.workspace.take("pre", _CHUNK_ROWS, latents, like=centred_BD)
+    rows = encoder_rows(latents)
+    buffer = step.workspace.take("pre", rows, latents, like=centred_BD)
     counts, indices, values = [], [], []
-    for part_CD in centred_BD.split(_CHUNK_ROWS):
+    for part_CD in centred_BD.split(rows):
         pre_CF = torch.addmm(b_enc_F, part_CD, W_enc_DF, out=buffer[: len(part_CD)])
         above_CF = pre_CF > floor_F
         if pre_CF.device.type == "cpu":
@@ -115,14 +128,26 @@ def set_gradients(
     factor = 2 / (step.batch * back.residual_BD.shape[1])
     starts_F, rows_N, values_N, inner_N = by_feature(*chosen, back.inner_N, dictionary.n_latents)
     fired_F = torch.segment_reduce(values_N, "max", offsets=starts_F, initial=0) > 0
-    values_N, inner_N, offsets_F = values_N * factor, inner_N * factor, starts_F[:-1]
-    dictionary.W_dec_FD.grad = embedding_bag(
-        rows_N, back.residual_BD, offsets_F, per_sample_weights=values_N, mode="sum"
-    )
-    dictionary.W_enc_DF.grad = embedding_bag(rows_N, centred_BD, offsets_F, per_sample_weights=inner_N, mode="sum").T
+    values_N, inner_N, space = values_N * factor, inner_N * factor, step.workspace
+    dictionary.W_dec_FD.grad = bags("grad_dec", starts_F, rows_N, values_N, back.residual_BD, space)
+    dictionary.W_enc_DF.grad = bags("grad_enc", starts_F, rows_N, inner_N, centred_BD, space).T
     dictionary.b_enc_F.grad = torch.segment_reduce(inner_N, "sum", offsets=starts_F, initial=0)
     dictionary.b_dec_D.grad = back.residual_BD.sum(0) * factor
     return fired_F
+
+
+def bags(name: str, starts_F: Tensor, rows_N: Tensor, weights_N: Tensor, source_BD: Tensor, space: Workspace) -> Tensor:
+    """Σ weight · source row over the entries of every feature, [F, D] in a kept buffer, some features at a time."""
+    latents, width = len(starts_F) - 1, source_BD.shape[1]
+    out_FD = space.take(name, latents, width, like=source_BD)
+    block = max(1, _BAG_ELEMENTS // width)
+    ends = starts_F[[*range(0, latents, block), latents]].tolist()
+    for number, (first, last) in enumerate(pairwise(ends)):
+        here = slice(number * block, min((number + 1) * block, latents))
+        offsets = starts_F[here] - first
+        entries = rows_N[first:last], source_BD, offsets
+        out_FD[here] = embedding_bag(*entries, per_sample_weights=weights_N[first:last], mode="sum")
+    return out_FD
 
 
 def finish_b_dec(dictionary: Dictionary) -> None:

@@ -34,7 +34,7 @@ from torch.nn.functional import embedding_bag
 from saecli.core.dictionary import Dictionary
 from saecli.dictionaries.selection import ROWS_PER_CHUNK, select_rows, top_k
 from saecli.dictionaries.topk import TopK
-from saecli.train.ragged import by_feature, finish_b_dec
+from saecli.train.ragged import bags, by_feature, encoder_rows, finish_b_dec
 from saecli.train.step import StepInput, StepOutput
 
 _AUX_ROWS = 1024
@@ -84,10 +84,9 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     starts_B = torch.arange(0, values_BK.numel() + 1, topk.k, dtype=torch.int32)
     entries = starts_B, indices_BK.reshape(-1), values_BK.reshape(-1), inner_BK.reshape(-1)
     starts_F, rows_N, values_N, inner_N = by_feature(*entries, topk.n_latents)
-    offsets_F = starts_F[:-1]
     values_N, inner_N = values_N.mul_(factor), inner_N.mul_(factor)
-    g_dec_FD = embedding_bag(rows_N, residual_BD, offsets_F, per_sample_weights=values_N, mode="sum")
-    g_enc_FD = embedding_bag(rows_N, centred_BD, offsets_F, per_sample_weights=inner_N, mode="sum")
+    g_dec_FD = bags("grad_dec", starts_F, rows_N, values_N, residual_BD, space)
+    g_enc_FD = bags("grad_enc", starts_F, rows_N, inner_N, centred_BD, space)
     g_b_enc_F = torch.segment_reduce(inner_N, "sum", offsets=starts_F)
     if active == values_BK.numel():
         fired_F = starts_F.diff() > 0
@@ -109,7 +108,7 @@ def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step:
     batch, latents = len(centred_BD), W_enc_DF.shape[1]
     if centred_BD.device.type != "cpu" or centred_BD.dtype != torch.float32 or k >= latents:
         return top_k(torch.addmm(b_enc_F, centred_BD, W_enc_DF), k)
-    rows = 2 * ROWS_PER_CHUNK
+    rows = encoder_rows(latents)
     pre = step.workspace.take("pre", rows, latents, like=centred_BD)
     values_BK = np.empty((batch, k), dtype=np.float32)
     indices_BK = np.empty((batch, k), dtype=np.int32)
@@ -117,7 +116,7 @@ def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step:
         part = centred_BD[start : start + rows]
         pre_CF = torch.addmm(b_enc_F, part, W_enc_DF, out=pre[: len(part)]).numpy()
         for first in range(0, len(part), ROWS_PER_CHUNK):
-            here = slice(start + first, min(start + first + ROWS_PER_CHUNK, batch))
+            here = slice(start + first, start + min(first + ROWS_PER_CHUNK, len(part)))
             select_rows(pre_CF[first : first + ROWS_PER_CHUNK], values_BK[here], indices_BK[here])
     return torch.from_numpy(values_BK), torch.from_numpy(indices_BK)
 
