@@ -2,9 +2,9 @@
 
     python benchmarks/ngram.py [data:python] [--orders 1,2,3,4,5,6] [--model python-mini]
 
-Trained on the split ``train`` of token shards, measured on every token of ``val`` (whole packages,
-for ``data:python``), each predicted from those before it. The model reads ``val`` in windows of its
-context, one after the other, and every prediction counts, those with little before them as well.
+Trained on the split ``train`` of token shards, measured on every token of ``val`` (for ``data:python`` whole packages,
+and beside them those of ``test``, by which nothing was chosen), each predicted from those before it. The model reads
+windows of its context, one after the other, and every prediction counts, those with little before them as well.
 
 Interpolated Kneser-Ney with one discount per order (Chen and Goodman 1999, section 2.7): with c the count of a sequence
 at the highest order, and below it the number of different tokens that precede it,
@@ -126,12 +126,23 @@ def main() -> None:
     assert isinstance(source, ShardSource)
     train, val = (Stream(source.shards, split) for split in ("train", "val"))
     train_T, val_T = (one.read(0, len(one)).astype(np.int64) for one in (train, val))
-    print(f"{options.data}: {len(train_T):,} tokens to learn from, {len(val_T):,} held out; nats per token")
+    texts = {"val": val_T} | ({"test": test_packages()} if options.data == "data:python" else {})
+    sizes = ", ".join(f"{len(text_T):,} of {name}" for name, text_T in texts.items())
+    print(f"{options.data}: {len(train_T):,} tokens to learn from, {sizes}; nats per token on {' and '.join(texts)}")
     for n in map(int, options.orders.split(",")):
-        ce_T = -np.log(KneserNey(train_T, n, source.vocab_size).probabilities(val_T))
-        print(f"{n}-gram {ce_T.mean():.4f}", flush=True)
+        ngram = KneserNey(train_T, n, source.vocab_size)
+        ces = [-np.log(ngram.probabilities(text_T)).mean() for text_T in texts.values()]
+        print(f"{n}-gram", *(f"{ce:.4f}" for ce in ces), flush=True)
     if options.model:
-        print(f"{options.model} {model_ce(options.model, val_T):.4f}")
+        print(options.model, *(f"{model_ce(options.model, text_T):.4f}" for text_T in texts.values()))
+
+
+def test_packages() -> npt.NDArray[np.int64]:
+    """The characters of the standard library's packages that no split of ``data:python`` has, int64 [T]."""
+    from saecli.data.python_source import modules
+
+    text = "".join(module.text for module in modules() if module.split == "test")
+    return np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8).astype(np.int64)
 
 
 def model_ce(name: str, tokens_T: npt.NDArray[np.int64]) -> float:

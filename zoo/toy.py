@@ -1,4 +1,4 @@
-"""Toy GPTs: those of gpt-circuits (characters of Shakespeare, or stories), and TinyStories.
+"""Toy GPTs: the embedded python-mini, those of gpt-circuits (characters of Shakespeare, or stories), and TinyStories.
 
 A folder of gpt-circuits holds ``model.json`` and ``model.safetensors``, and often dictionaries (``sae.json``,
 ``sae.0.safetensors``, …) beside them. TinyStories' models are GPT-Neos.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from zoo import gpt2
 from zoo.family import HUGGING_FACE_FILES, DataEntry, Family, ModelEntry, ReleaseEntry
+from zoo.huggingface import CONFIG, read_config
 
 if TYPE_CHECKING:
     import torch
@@ -25,12 +26,14 @@ _NEO: Final = (*HUGGING_FACE_FILES, "pytorch_model.bin")
 
 
 def load(path: Path, name: str, dtype: torch.dtype) -> HookedModel:
-    """Read a folder of gpt-circuits, or one of transformers (through TransformerLens' bridge).
+    """Read a folder of gpt-circuits, one in GPT-2's layout, or another of transformers (by TransformerLens' bridge).
 
     Raises:
         InputError: Damaged, or neither.
     """
-    if recognises(path):
+    from saecli.formats.hf_gpt2 import MODEL_TYPES
+
+    if recognises(path) or ((path / CONFIG).is_file() and read_config(path).get("model_type") in MODEL_TYPES):
         return gpt2.load(path, name, dtype, family="toy")
     from zoo import other
 
@@ -60,10 +63,16 @@ def _scae(repo: str, description: str) -> ReleaseEntry:
 
 FAMILY: Final = Family(
     name="toy",
-    description="Toy GPTs: gpt-circuits' and TinyStories.",
+    description="Toy GPTs: python-mini, gpt-circuits' and TinyStories.",
     recognises=recognises,
     load=load,
     models={
+        "python-mini": ModelEntry(
+            "asset:python-mini",
+            "Embedded 4-layer GPT over characters of Python source.",
+            data="python",
+            vocabulary="ascii",
+        ),
         "shakespeare-64x4-staircase": ModelEntry(
             "hf:davidquarel/topk-staircase-share.shakespeare_64x4",
             "gpt-circuits: 4 layers over characters of Shakespeare, 216k parameters, with its dictionaries.",

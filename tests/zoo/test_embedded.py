@@ -1,0 +1,56 @@
+"""The embedded models load, fit into their budget, and are as good as their cards say."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import torch
+
+from saecli.core.resources import resource
+from zoo.load import load_model
+
+BUDGET = 26_000_000
+"""Bytes of all embedded models together."""
+CURVES = {"python-mini": ("ce",)}
+"""Columns of a card's learning curve behind the step and the tokens."""
+
+
+def test_all_of_them_fit_into_their_budget() -> None:
+    assert sum(file.stat().st_size for file in resource("assets").rglob("*") if file.is_file()) <= BUDGET
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_the_cards_learning_curve_is_the_stored_one(name: str) -> None:
+    records = map(json.loads, resource("assets", name, "learning-curve.jsonl").read_text().splitlines())
+    wanted = [
+        [str(record["step"]), f"{record['tokens'] / 1e6:.1f} M", *(f"{record[column]:.4f}" for column in CURVES[name])]
+        for record in records
+        if record["kind"] == "evaluate"
+    ]
+    card = resource("assets", name, "README.md").read_text()
+    rows = [line.strip("|").split("|") for line in card.splitlines() if re.match(r"\| \d+ \| [\d.]+ M \|", line)]
+    assert wanted
+    assert [[cell.strip() for cell in row] for row in rows] == wanted
+
+
+def test_python_mini_reads_python() -> None:
+    from saecli.data.python_source import modules
+
+    model = load_model("python-mini")
+    assert (model.info.vocabulary, model.info.n_ctx, model.info.n_layers) == ("ascii", 256, 4)
+    text = next(module.text for module in modules() if module.name == "csv.py")
+    tokens_BS = torch.tensor(list(text.encode("ascii", "replace")))[:4112].view(16, 257)
+    logits_BSV = model.run(tokens_BS[:, :-1]).logits
+    assert logits_BSV is not None
+    ce = torch.nn.functional.cross_entropy(logits_BSV.flatten(0, 1), tokens_BS[:, 1:].flatten())
+    assert ce < 1.2
+
+
+def test_python_mini_says_what_it_was_trained_on() -> None:
+    from saecli.formats.hf_gpt2 import read_extras
+
+    noted = read_extras(resource("assets", "python-mini", "model"))["data"]
+    assert noted["name"] == "data:python"
+    assert re.fullmatch("[0-9a-f]{64}", noted["sha256"])
