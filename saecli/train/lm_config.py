@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from saecli.core.config import ResumeMixin, SharedConfig, option, parse_bytes
 from saecli.core.errors import UsageError
+from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
-from saecli.train.data_config import DATA_HELP, DATA_METAVAR, PackMixin
 
 
 @dataclass(frozen=True, kw_only=True)

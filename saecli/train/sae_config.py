@@ -7,8 +7,8 @@ from typing import ClassVar, Final
 
 from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMixin, argument, option, parse_bytes
 from saecli.core.errors import UsageError
+from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
-from saecli.train.data_config import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.train.recipes import RECIPES
 
 VECTORS_SITE: Final = "0.resid_pre"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
-from saecli.core.cache import Cache
 from saecli.core.config import SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
-from saecli.data.names import GAMES
+from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
+from saecli.data.names import data_inputs
 from saecli.validate.metrics import Bound
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidateConfig(SitesMixin, SharedConfig):
+class ValidateConfig(PackMixin, SitesMixin, SharedConfig):
     """Which suites to measure on which sequences, and what they must reach."""
 
     command: ClassVar[str] = "validate"
@@ -34,10 +33,9 @@ class ValidateConfig(SitesMixin, SharedConfig):
     )
     data: str | None = option(
         None,
-        help="What it reads: othello or chess-random (random games), data:NAME or a folder of token shards; if not "
-        "given, what the zoo names for the model.",
-        metavar="NAME|FOLDER",
-        complete="dirs",
+        help=f"What it reads, of which the held-out side is measured; if not given, what the zoo names: {DATA_HELP}",
+        metavar=DATA_METAVAR,
+        complete="files",
         panel="Input",
     )
     sequences: int = option(200, help="Held-out sequences to measure on.", minimum=2, panel="Input")
@@ -76,13 +74,8 @@ class ValidateConfig(SitesMixin, SharedConfig):
         _ = self.bounds
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
-        """Suites, the model, and the shards by the list that has the sha256 of each."""
-        values = super().input_values()
-        if self.data and self.data not in GAMES:
-            name = self.data.removeprefix("data:")
-            folder = Path(self.data) if name == self.data else Cache.at().shards_of(name)
-            values["data"] = (str(folder / "shards.json" if (folder / "shards.json").is_file() else folder),)
-        return values
+        """Suites, the model, and the data by content: of shards the list that has the sha256 of each."""
+        return super().input_values() | data_inputs(self.data or "")
 
     @property
     def bounds(self) -> tuple[Bound, ...]:

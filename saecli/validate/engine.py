@@ -56,7 +56,7 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> ValidateResult:
     for suite in suites.values():
         attach(suite, model)
     data = _data(config, first.info.model, model.info, progress)
-    samples = _samples(config, data, suites, model.info)
+    samples = _samples(config, data, suites, first.info.model, model.info, progress)
     model.module.to(torch_dtype(config.dtype))  # after the suites have recognised the weights as they are stored
     suites = {name: _recognised(suite) for name, suite in suites.items()}
     count = sum(map(len, suites.values()))
@@ -145,7 +145,7 @@ def _data(config: ValidateConfig, made_for: str, info: ModelInfo, progress: Prog
     if not data:
         raise UsageError(
             f"{info.name} reads {info.vocabulary or 'an unknown vocabulary'}, and no data are named.",
-            "Add --data data:NAME or --data FOLDER with token shards.",
+            "Add --data: data:NAME, token shards, text, or hf:ORG/NAME.",
         )
     make_data(data, progress)
     if notice := other_data(name, data):
@@ -153,8 +153,17 @@ def _data(config: ValidateConfig, made_for: str, info: ModelInfo, progress: Prog
     return data
 
 
-def _samples(config: ValidateConfig, data: str, suites: Mapping[str, Suite], info: ModelInfo) -> Samples:
+def _samples(
+    config: ValidateConfig,
+    data: str,
+    suites: Mapping[str, Suite],
+    made_for: str,
+    info: ModelInfo,
+    progress: Progress,
+) -> Samples:
     """The sequences, which the model must be able to read."""
+    from zoo.load import load_vocabulary
+
     starts = {suite.info.bos for suite in suites.values()}
     if len(starts) > 1:
         raise UsageError(
@@ -167,7 +176,17 @@ def _samples(config: ValidateConfig, data: str, suites: Mapping[str, Suite], inf
     if n_ctx > info.n_ctx:
         raise UsageError(f"--n-ctx {n_ctx}: {info.name} reads at most {info.n_ctx} positions.")
     (bos,) = starts
-    samples = open_samples(data, config.sequences, fitting=_FITTING, firing=config.firing, n_ctx=n_ctx, bos=bos)
+    samples = open_samples(
+        data,
+        config.sequences,
+        fitting=_FITTING,
+        firing=config.firing,
+        n_ctx=n_ctx,
+        bos=bos,
+        pack=config.pack,
+        vocabulary=lambda: load_vocabulary(config.model or made_for, info.vocabulary),
+        progress=progress,
+    )
     if info.vocabulary and samples.vocabulary and info.vocabulary != samples.vocabulary:
         raise InputError(f"{data} is written in {samples.vocabulary!r}, and {info.name} reads {info.vocabulary!r}.")
     highest = max(int(sample.tokens_BS.max()) for sample in samples.held_out)

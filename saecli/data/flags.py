@@ -1,4 +1,4 @@
-"""Flags of the data that models read, of every trainer. Imports no torch: the command line is made from it."""
+"""Flags of the data that models read. Imports nothing heavy: the command line is made from it."""
 
 from __future__ import annotations
 
