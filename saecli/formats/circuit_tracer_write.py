@@ -17,7 +17,7 @@ from saecli.core.site import Site
 from saecli.formats.circuit_tracer_config import CONFIG, config_text
 
 _ARCHITECTURES: Final = {"standard": "relu", "topk": "topk", "jumprelu": None, "cross_layer": None}
-_OPTIONS: Final = {"k", "skip", "apply_b_dec_to_input", "writes", "activation"}
+_OPTIONS: Final = {"k", "skip", "apply_b_dec_to_input", "writes", "activation", "threshold", "group_sizes"}
 
 
 def write(
@@ -58,7 +58,7 @@ def write(
     }
     if (activation := _ARCHITECTURES[first.arch]) is not None:
         document["activation"] = activation
-    if "k" in first.options:
+    if "k" in first.options and first.arch != "jumprelu":
         document["k"] = first.options["k"]
     for layer, dictionary in enumerate(ordered):
         for name, tensors in (_cross_layer if across else _transcoder)(layer, dictionary).items():

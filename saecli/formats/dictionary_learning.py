@@ -77,6 +77,7 @@ def open(path: Path, hints: Hints) -> Found:
         shape.d_in,
         {
             **shape.options,
+            **({"threshold": shape.options["threshold"] * stored.norm_factor} if "threshold" in shape.options else {}),
             **({} if shape.subtracts == (reads == writes) else {"apply_b_dec_to_input": shape.subtracts}),
         },
     )
@@ -143,12 +144,16 @@ class _Shape:
             arch = "jumprelu"
         elif name == "AutoEncoderTopK":
             arch, options = "topk", {"k": _k(tensors, trainer, path)}
+            if "threshold" in tensors and (learned := _scalar(tensors, "threshold", path)) >= 0:
+                options["threshold"] = learned
         elif name in ("BatchTopKSAE", "MatryoshkaBatchTopKSAE"):
             metadata = {"k": _k(tensors, trainer, path)}
             if "group_sizes" in tensors:
                 metadata["group_sizes"] = tensors["group_sizes"].flatten().tolist()
+                options = dict(metadata) if sum(metadata["group_sizes"]) == n_latents else {}
             if (threshold := _scalar(tensors, "threshold", path)) < 0:
                 notes = (f"Its threshold is {threshold:g}, never set in training: every positive feature is active.",)
+                options = {}
             else:
                 arch = "jumprelu"
         subtracts = name not in ("AutoEncoderNew", "JumpReluAutoEncoder")

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from saecli.core.atomic import write_bytes
-from saecli.core.dictionary import Dictionary
+from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.errors import UsageError
 
 _TRAINERS: Final = {
@@ -25,8 +25,11 @@ _TRAINERS: Final = {
     "GatedAutoEncoder": "GatedSAETrainer",
     "JumpReluAutoEncoder": "JumpReluTrainer",
     "AutoEncoderTopK": "TopKTrainer",
+    "MatryoshkaBatchTopKSAE": "MatryoshkaBatchTopKTrainer",
     "IdentityDict": "",
 }
+_UNKNOWN: Final = -1.0
+"""Threshold of an AutoEncoderTopK that was never learned."""
 
 
 def to_files(
@@ -57,7 +60,7 @@ def to_files(
         "layer": config.reads.layer,
         "submodule_name": f"{config.reads.kind}_layer_{config.reads.layer}",
         "lm_name": model,
-        **({"k": config.options["k"]} if config.arch == "topk" else {}),
+        **({"k": config.options["k"]} if "k" in tensors else {}),
     }
     into = config.reads.kind.endswith("_in")
     buffer = {
@@ -118,6 +121,11 @@ def _class_and_tensors(dictionary: Dictionary) -> tuple[str, dict[str, Tensor]]:
     subtracts = dictionary.subtracts_b_dec
     raw_F = b_enc_F - shift_F if subtracts else b_enc_F  # the encoder's bias for an input as it is
     centred_F = b_enc_F if subtracts else b_enc_F + shift_F  # and for an input less b_dec
+    if _is_matryoshka(config, state):
+        k, sizes = (torch.tensor(config.options[key], dtype=torch.int) for key in ("k", "group_sizes"))
+        tensors = {"W_enc": W_enc_DF, "b_enc": centred_F, "W_dec": W_dec_FD, "b_dec": b_dec_D}
+        scalars = {"k": k, "threshold": state["threshold_F"][0].clone(), "group_sizes": sizes}
+        return "MatryoshkaBatchTopKSAE", tensors | scalars
     if config.arch == "jumprelu":
         tensors = {"W_enc": W_enc_DF, "b_enc": raw_F, "W_dec": W_dec_FD, "b_dec": b_dec_D}
         return "JumpReluAutoEncoder", {**tensors, "threshold": state["threshold_F"]}
@@ -127,12 +135,21 @@ def _class_and_tensors(dictionary: Dictionary) -> tuple[str, dict[str, Tensor]]:
         biases = {"decoder_bias": b_dec_D, "gate_bias": centred_F, "mag_bias": b_mag_F, "r_mag": state["r_mag_F"]}
         return "GatedAutoEncoder", linear | biases
     if config.arch == "topk":
-        scalars = {"k": torch.tensor(config.options["k"], dtype=torch.int), "threshold": torch.tensor(-1.0)}
+        threshold = torch.tensor(float(config.options.get("threshold", _UNKNOWN)))
+        scalars = {"k": torch.tensor(config.options["k"], dtype=torch.int), "threshold": threshold}
         return "AutoEncoderTopK", {**linear, "encoder.bias": centred_F, "b_dec": b_dec_D, **scalars}
     norms_F = W_dec_FD.norm(dim=1)
     if subtracts and torch.allclose(norms_F, torch.ones_like(norms_F)):
         return "AutoEncoder", {**linear, "encoder.bias": b_enc_F, "bias": b_dec_D}
     return "AutoEncoderNew", {**linear, "encoder.bias": raw_F, "decoder.bias": b_dec_D}
+
+
+def _is_matryoshka(config: DictionaryConfig, state: Mapping[str, Tensor]) -> bool:
+    """Whether its groups are known, and its one threshold allows negative features no more than theirs does."""
+    if config.arch != "jumprelu" or not {"k", "group_sizes"} <= config.options.keys():
+        return False
+    threshold_F = state["threshold_F"]
+    return bool((threshold_F == threshold_F[0]).all() and threshold_F[0] >= 0)
 
 
 def _nothing(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

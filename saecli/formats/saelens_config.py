@@ -34,6 +34,9 @@ _LEGACY_NAMES: Final = {
     "hook_point_head_index": "hook_head_index",
     "activation_fn_str": "activation_fn",
 }
+_MORE_OPTIONS: Final = "saecli_options"
+_KEPT: Final[Mapping[str, tuple[str, ...]]] = {"jumprelu": ("k", "group_sizes"), "topk": ("threshold",)}
+"""What is known of a dictionary from its training and changes nothing it computes; kept in the metadata."""
 _TOO_WIDE: Final = 1 << 28
 _PURSUIT: Final = {"residual_threshold": 1e-2, "max_iterations": None, "stop_on_duplicate_support": True}
 _TEMPORAL: Final = {"n_heads": 8, "n_attn_layers": 1, "bottleneck_factor": 64, "tied_weights": True}
@@ -99,6 +102,7 @@ def parse_config(document: Mapping[str, Any], path: Path, hints: Hints, norm_sca
         "apply_b_dec_to_input": bool(document.get("apply_b_dec_to_input", True)) and not transcodes,
         "normalize": normalize,
         "skip": "skip" in architecture,
+        **_kept_options(metadata.get(_MORE_OPTIONS), _OURS[architecture], n_latents, path),
     }
     if architecture == "matching_pursuit":
         options["residual_threshold"] /= scale
@@ -161,7 +165,9 @@ def document_of(config: DictionaryConfig, architecture: str, processing: str) ->
         "normalize_activations": options.get("normalize") or "none",
         "reshape_activations": "none",
     }
-    metadata = {"hook_name": hook_name(config.reads, processing), "hook_head_index": None}
+    metadata: dict[str, Any] = {"hook_name": hook_name(config.reads, processing), "hook_head_index": None}
+    if kept := {key: options[key] for key in _KEPT.get(config.arch, ()) if key in options}:
+        metadata[_MORE_OPTIONS] = kept
     if architecture.startswith(OWN_PREFIX):
         document["options"] = options
     elif config.arch in ("topk", "abstopk"):
@@ -256,6 +262,22 @@ def _architecture_options(document: Mapping[str, Any], path: Path) -> dict[str, 
             options["input_scale"] = _number(document.get(key, 1.0), key, path)
         return options
     return {}
+
+
+def _kept_options(stated: Any, arch: str, n_latents: int, path: Path) -> dict[str, Any]:
+    """Those of ``_KEPT`` that a file of ours states."""
+    if not isinstance(stated, Mapping):
+        return {}
+    kept = {key: stated[key] for key in _KEPT.get(arch, ()) if key in stated}
+    if "threshold" in kept:
+        _number(kept["threshold"], "threshold", path)
+    if type(kept.get("k", 1)) is not int:
+        raise InputError(f"{path} has k = {kept['k']!r}, expected a whole number.")
+    sizes = kept.get("group_sizes", [n_latents])
+    whole = isinstance(sizes, list) and all(type(size) is int and size > 0 for size in sizes)
+    if not whole or sum(sizes) != n_latents:
+        raise InputError(f"{path} has group_sizes = {sizes!r}, expected numbers that sum to {n_latents}.")
+    return kept
 
 
 def _number(value: Any, key: str, path: Path) -> float:

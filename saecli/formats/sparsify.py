@@ -208,7 +208,7 @@ def _files(dictionary: Dictionary, dtype: torch.dtype) -> dict[str, bytes]:
         raise UsageError(f"sparsify has topk and groupmax coders, not {config.arch} ({config.reads}).")
     if config.d_in != config.d_out:
         raise UsageError(f"sparsify's coders read and write one width, not {config.d_in} and {config.d_out}.")
-    if unknown := sorted(config.options.keys() - {"k", "skip", "apply_b_dec_to_input"}):
+    if unknown := sorted(config.options.keys() - {"k", "skip", "apply_b_dec_to_input", "threshold"}):
         raise UsageError(f"sparsify has no option {', '.join(unknown)} ({config.reads}).")
     if dictionary.subtracts_b_dec == transcode:
         what = "transcoder does not subtract" if transcode else "autoencoder subtracts"

@@ -32,25 +32,40 @@ _CANDIDATES: Final = 0.7  # share of the running threshold above which an entry 
 def batchtopk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     """Loss and gradients on one batch of what is a JumpReLU at inference; moves its threshold."""
     made = cast(JumpReLU, dictionary)
-    batch, width = step.batch, step.y_BD.shape[1]
     centred_BD = centred(made, step)
-    chosen, least = _select(made, centred_BD, max(1, round(step.settings.k * batch)), step)
+    chosen, least = select_batch(made, centred_BD, step)
     back = backward(made, chosen, step)
     fired_F = set_gradients(made, chosen, back, centred_BD, step)
+    more, aux = finish(made, step, centred_BD, back.residual_BD, back.error, least)
+    mse = back.error / (step.batch * step.y_BD.shape[1])
+    return StepOutput(mse + more, mse, len(chosen.values_N) / step.batch, fired_F, aux)
+
+
+def finish(
+    made: JumpReLU, step: StepInput, centred_BD: Tensor, residual_BD: Tensor, error: float, least: Tensor | None
+) -> tuple[float, float]:
+    """Add the gradients of the auxiliary loss, complete that of b_dec, move the threshold.
+
+    Args:
+        residual_BD, error: x̂ − y and its squared norm.
+        least: The smallest value kept, None if nothing was.
+
+    Returns:
+        What is added to the loss, and the auxiliary term without its coefficient.
+    """
     aux = lift = 0.0
     if len(step.dead_N) and step.settings.aux_coefficient > 0:
-        aux, lift = auxiliary(made, step, centred_BD, back.residual_BD, step.sum(back.error))
+        aux, lift = auxiliary(made, step, centred_BD, residual_BD, step.sum(error))
     finish_b_dec(made)
     made.threshold_F.grad = None
     if least is not None:
         made.threshold_F.data.lerp_(least.expand_as(made.threshold_F), THRESHOLD_RATE)
-    mse = back.error / (batch * width)
-    loss = mse + step.settings.aux_coefficient * (aux + lift)
-    return StepOutput(loss, mse, len(chosen.values_N) / batch, fired_F, aux)
+    return step.settings.aux_coefficient * (aux + lift), aux
 
 
-def _select(made: JumpReLU, centred_BD: Tensor, keep: int, step: StepInput) -> tuple[Ragged, Tensor | None]:
-    """The ``keep`` largest positive entries of all processes, and the smallest of these; of equal ones the first."""
+def select_batch(made: JumpReLU, centred_BD: Tensor, step: StepInput) -> tuple[Ragged, Tensor | None]:
+    """The k·B largest positive entries of all processes, and the smallest of these; of equal ones the first."""
+    keep = max(1, round(step.settings.k * step.batch))
     floor_F = made.threshold_F.detach().clamp_min(0) * _CANDIDATES
     found = select_above(made, centred_BD, floor_F, step)
     if step.sum(len(found.values_N)) < keep:

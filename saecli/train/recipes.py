@@ -17,26 +17,28 @@ class Recipe:
     Attributes:
         step: ``module:function`` of the step, below :mod:`saecli.train`.
         arch: What the trained dictionary is at inference.
-        unit_decoder: Decoder rows are kept at norm 1 (and their gradients orthogonal to them).
+        decoder_norm: What is done about the norm of decoder rows, if ``--decoder-norm`` does not say: ``unit`` keeps it
+            at 1 (and gradients orthogonal to the rows), ``free`` nothing.
         sparsity: The setting that decides how many features are active; several values of it train several suites.
         anneals: Whether its penalty has an exponent that can fall (:mod:`saecli.train.anneal`).
     """
 
     step: str
     arch: str
-    unit_decoder: bool
+    decoder_norm: str
     sparsity: str
     anneals: bool = False
 
 
 RECIPES: Final[dict[str, Recipe]] = {
     "standard": Recipe(
-        "dense_step:standard_step", "standard", unit_decoder=False, sparsity="sparsity_weight", anneals=True
+        "dense_step:standard_step", "standard", decoder_norm="free", sparsity="sparsity_weight", anneals=True
     ),
-    "topk": Recipe("sparse_step:topk_step", "topk", unit_decoder=True, sparsity="k"),
-    "batchtopk": Recipe("batchtopk_step:batchtopk_step", "jumprelu", unit_decoder=True, sparsity="k"),
-    "gated": Recipe("gated_step:gated_step", "gated", unit_decoder=True, sparsity="sparsity_weight", anneals=True),
-    "jumprelu": Recipe("jumprelu_step:jumprelu_step", "jumprelu", unit_decoder=True, sparsity="target_l0"),
+    "topk": Recipe("sparse_step:topk_step", "topk", decoder_norm="unit", sparsity="k"),
+    "batchtopk": Recipe("batchtopk_step:batchtopk_step", "jumprelu", decoder_norm="unit", sparsity="k"),
+    "matryoshka": Recipe("matryoshka_step:matryoshka_step", "jumprelu", decoder_norm="unit", sparsity="k"),
+    "gated": Recipe("gated_step:gated_step", "gated", decoder_norm="unit", sparsity="sparsity_weight", anneals=True),
+    "jumprelu": Recipe("jumprelu_step:jumprelu_step", "jumprelu", decoder_norm="unit", sparsity="target_l0"),
 }
 
 

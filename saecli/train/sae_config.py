@@ -9,7 +9,8 @@ from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMi
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
-from saecli.train.recipes import RECIPES
+from saecli.train.loop_config import LoopMixin
+from saecli.train.recipes import B_DEC_INITS, DECODER_NORMS, GROUPS, INITS, RECIPES
 
 VECTORS_SITE: Final = "0.resid_pre"
 DROPPED: Final = ("bos", "eos", "pad", "special")
@@ -44,6 +45,10 @@ class SaeTable(CommandConfig):
         (32.0,), help="Active features per token that are aimed at (jumprelu).", minimum=0.0
     )
     sparsity_p: float = option(
+    groups: str = option(GROUPS, help="Shares of the latents that the nested groups have (matryoshka).")
+    decoder_norm: str | None = option(
+        None, help="Decoder rows of norm 1 (unit) or of any (free), if not the command's.", choices=DECODER_NORMS
+    )
         1.0, help="Last exponent of an annealed penalty (standard, gated); 1 for none.", minimum=0.05, maximum=1.0
     )
     lr: float | None = option(None, help="Highest learning rate, if not the command's.", minimum=0.0)
@@ -96,6 +101,18 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         help="Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.",
         minimum=0.05,
         maximum=1.0,
+    groups: str = option(
+        GROUPS,
+        help="Shares of the latents that the nested groups have, the most general first (matryoshka).",
+        metavar="SHARES",
+        panel="Dictionaries",
+    )
+    decoder_norm: str | None = option(
+        None,
+        help="Decoder rows are kept at norm 1 (unit) or not (free); if not given, free for standard, else unit.",
+        choices=DECODER_NORMS,
+        panel="Dictionaries",
+    )
         panel="Dictionaries",
     )
 
@@ -152,6 +169,14 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         None,
         help="Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.",
         minimum=0.0,
+    beta1: float = option(
+        0.9,
+        help="Decay of Adam's running mean of gradients (of their squares: 0.999); 0 in some recipes for gated and "
+        "jumprelu.",
+        minimum=0.0,
+        maximum=0.999,
+        panel="Training",
+    )
         panel="Training",
     )
     warmup: float = option(
@@ -256,5 +281,5 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         if self.sae:
             return self.sae
         kinds = self.kind or ("resid_pre",)
-        names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "sparsity_p")
+        names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "sparsity_p", "groups")
         return (SaeTable(kind=kinds, **{name: getattr(self, name) for name in names}),)

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from fractions import Fraction
 from typing import Any, Final
 
 from saecli.core.address import EmptySelection, parse_layers
@@ -18,6 +19,7 @@ from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
 from saecli.train.settings import Settings
 from saecli.train.trainer import TrainerConfig
 
+_ROUNDED: Final = Fraction(1, 1000)  # that shares written as decimals may miss 1 by
 _SUITE_NAMES: Final = {"latents": "f{}", "k": "k{}", "sparsity_weight": "w{:g}", "target_l0": "l0-{:g}"}
 
 
@@ -96,7 +98,16 @@ def _plan(
         named["lr"] = 1e-3 * math.sqrt(2**14 / latents)
     if named["aux_k"] is None:
         named["aux_k"] = max(1, width // 2)
-    options = {"k": sparsity} if recipe.arch == "topk" else {}
+    if named["decoder_norm"] is None:
+        named["decoder_norm"] = recipe.decoder_norm
+    for name, sparsities in _ONLY_WITH.items():
+        if recipe.sparsity not in sparsities:
+            named[name] = 0
+    if named["k_anneal"] and sparsity >= min(width, latents):
+        raise UsageError(f"--k-anneal falls from {min(width, latents)} to --k, and {sparsity} is not less.")
+    options: dict[str, Any] = {"k": sparsity} if recipe.arch == "topk" else {}
+    if table.arch == "matryoshka":
+        options = {"k": sparsity, "group_sizes": group_sizes(table.groups, latents)}
     return TrainerConfig(
         variant=variant,
         dictionary=DictionaryConfig(recipe.arch, width, latents, reads, writes, d_out, options),
@@ -123,3 +134,22 @@ def plan_on_vectors(config: TrainSaeConfig, width: int) -> list[TrainerConfig]:
     tables = tuple(replace(table, kind=(site.kind,), layers=str(site.layer)) for table in config.tables)
     place = ModelInfo("the site", "", site.layer + 1, width, 1, width, width, 0, 0)
     return plan_dictionaries(replace(config, sae=tables), place)
+def group_sizes(fractions: str, latents: int) -> list[int]:
+    """Features of every group of a Matryoshka dictionary; the last group takes what rounding leaves.
+
+    Raises:
+        UsageError: No such fractions, or more groups than the latents can fill.
+    """
+    try:
+        shares = [Fraction(part.strip()) for part in fractions.split(",")]
+    except (ValueError, ZeroDivisionError) as error:
+        raise UsageError(f"--groups {fractions}: expected shares of the latents such as 1/4,1/4,1/2.") from error
+    if min(shares) <= 0 or abs(sum(shares) - 1) > _ROUNDED:
+        raise UsageError(f"--groups {fractions}: shares are positive and sum to 1, not {float(sum(shares)):g}.")
+    sizes = [int(share * latents) for share in shares[:-1]]
+    sizes.append(latents - sum(sizes))
+    if min(sizes) < 1:
+        raise UsageError(f"--groups {fractions} of {latents} latents leaves a group empty.", "Take fewer groups.")
+    return sizes
+
+

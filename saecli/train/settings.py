@@ -1,4 +1,4 @@
-"""How one dictionary is trained, in numbers. Imports no torch: the command line knows them by the same names."""
+"""How one dictionary is trained. Imports no torch: the command line knows everything here by the same names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ class Settings:
 
     Attributes:
         lr: Highest learning rate.
-        k: Active features per vector (topk), on average (batchtopk).
+        beta1: Decay of Adam's running mean of gradients; that of their squares is 0.999.
+        decoder_norm: ``unit`` keeps decoder rows at norm 1, ``free`` lets them be.
+        k: Active features per vector (topk), on average (batchtopk, matryoshka).
         sparsity_weight: Weight of the sparsity penalty, w in the formulas of the steps (standard, gated, jumprelu).
         target_l0: Mean number of active features aimed at (jumprelu).
         bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
@@ -26,11 +28,15 @@ class Settings:
     lr: float = 1e-3
     k: int = 32
     sparsity_weight: float = 1.0
+        precision: Of the matrix products (:mod:`saecli.train.products`): a name of ``--precision``.
     target_l0: float = 32.0
     bandwidth: float = 1e-2
     sparsity_p: float = 1.0
+    beta1: float = 0.9
+    decoder_norm: str = "unit"
     anneal_start: float = 0.3
     aux_k: int = 512
     aux_coefficient: float = 1 / 32
     dead_after: int = 500_000
     grad_clip: float = 1.0
+    precision: str = "fp32"

@@ -74,7 +74,8 @@ class DictionaryTrainer:
         self.schedule = Schedule(config.settings)
         self._recipe, self._step = RECIPES[config.recipe], step_function(config.recipe)
         initial_weights(self.dictionary, _seed(config))
-        self._adam = torch.optim.Adam(self.dictionary.parameters(), lr=config.settings.lr, fused=device.type != "mps")
+        lr, betas = config.settings.lr, (config.settings.beta1, 0.999)
+        self._adam = torch.optim.Adam(self.dictionary.parameters(), lr, betas, fused=device.type != "mps")
 
     @torch.no_grad()
     def start(self, x_ND: Tensor, y_ND: Tensor) -> None:
@@ -135,7 +136,7 @@ class DictionaryTrainer:
 
     def _update(self, settings: Settings, lr_factor: float) -> None:
         decoder = self.dictionary.W_dec_FD
-        if self._recipe.unit_decoder and decoder.grad is not None:
+        if settings.decoder_norm == "unit" and decoder.grad is not None:
             along_F11 = decoder.grad[:, None] @ decoder[:, :, None]  # no temporary of the decoder's size
             decoder.grad.addcmul_(decoder, along_F11[:, 0], value=-1)
         if settings.grad_clip:
@@ -147,7 +148,7 @@ class DictionaryTrainer:
         for group in self._adam.param_groups:
             group["lr"] = settings.lr * lr_factor
         self._adam.step()
-        if self._recipe.unit_decoder:
+        if settings.decoder_norm == "unit":
             decoder /= decoder.norm(dim=1, keepdim=True)
         if isinstance(self.dictionary, JumpReLU):
             self.dictionary.threshold_F.clamp_(min=0)

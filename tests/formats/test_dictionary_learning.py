@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saecli.core.dictionary import DictionaryConfig
+from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.errors import InputError, UsageError
 from saecli.core.site import Site
 from saecli.dictionaries import make_dictionary
@@ -193,7 +193,7 @@ def test_the_trainer_tells_the_class_where_the_class_is_missing(tmp_path):
     item = only(folder(tmp_path, "", tensors, trainer_class="BatchTopKTrainer"))
     assert (item.metadata["dict_class"], item.config.arch) == ("BatchTopKSAE", "jumprelu")
     folder(tmp_path, "<class 'dictionary_learning.trainers.top_k.AutoEncoderTopK'>", tensors)
-    assert only(tmp_path).config.options == {"k": 3}
+    assert only(tmp_path).config.options == {"k": 3, "threshold": 0.5}
 
 
 def test_a_checkpoint_is_described_by_the_folder_above(tmp_path):
@@ -203,6 +203,26 @@ def test_a_checkpoint_is_described_by_the_folder_above(tmp_path):
     (tmp_path / "ae.pt").rename(tmp_path / "checkpoints" / "ae_100.pt")
     item = only(tmp_path / "checkpoints" / "ae_100.pt")
     assert (item.config.reads, item.config.arch) == (SITE, "jumprelu")
+
+
+def test_groups_and_thresholds_of_training_are_kept(tmp_path):
+    def options(made: Dictionary) -> tuple[str, dict[str, object]]:
+        write({"": made}, tmp_path)
+        item = only(tmp_path)
+        x = torch.randn(50, 6)
+        torch.testing.assert_close(item.load(torch.float32)(x), made(x))
+        return str(item.metadata["dict_class"]), dict(item.config.options)
+
+    nested = make_dictionary(DictionaryConfig("jumprelu", 6, 8, SITE, SITE, 6, {"k": 2, "group_sizes": [3, 5]}))
+    topk = make_dictionary(DictionaryConfig("topk", 6, 8, SITE, SITE, 6, {"k": 2, "threshold": 0.75}))
+    for made in (nested, topk):
+        for parameter in made.requires_grad_(False).parameters():
+            torch.nn.init.normal_(parameter)
+    nested.threshold_F.fill_(0.5)
+    assert options(nested) == ("MatryoshkaBatchTopKSAE", {"k": 2, "group_sizes": [3, 5]})
+    assert options(topk) == ("AutoEncoderTopK", {"k": 2, "threshold": 0.75})
+    nested.threshold_F[0] = 0.25  # thresholds of their own have no place in that class
+    assert options(nested)[0] == "JumpReluAutoEncoder"
 
 
 def test_a_group_of_trainers_is_found_and_its_results_are_kept(tmp_path):

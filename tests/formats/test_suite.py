@@ -47,6 +47,34 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+@pytest.mark.parametrize(
+    ("arch", "options"), [("topk", {"threshold": 1.25}), ("jumprelu", {"k": 3, "group_sizes": [2, 4, 6]})]
+)
+def test_what_is_known_from_training_reads_back_and_changes_nothing_that_sae_lens_reads(tmp_path, arch, options):
+    made = make(arch, **options)
+    back, metadata = read_saelens(folder_of(tmp_path, made))
+    assert back.config == made.config
+    assert metadata.keys() - json.loads(to_files(make(arch))["cfg.json"])["metadata"].keys() == {"saecli_options"}
+    write_suite(Suite.of(SuiteInfo("one", "tiny"), [made]), tmp_path / "suite")
+    assert read_suite(tmp_path / "suite")[SITES[0]].config == made.config
+
+
+@pytest.mark.parametrize(
+    ("arch", "options", "words"),
+    [
+        ("topk", {"threshold": "high"}, "threshold = 'high', expected a number"),
+        ("jumprelu", {"group_sizes": [2, 4]}, r"group_sizes = \[2, 4\], expected numbers that sum to 12"),
+        ("jumprelu", {"k": 2.5}, r"k = 2\.5, expected a whole number"),
+    ],
+)
+def test_damaged_knowledge_from_training_is_refused(tmp_path, arch, options, words):
+    folder = folder_of(tmp_path, make(arch))
+    metadata = read_document(folder / "cfg.json", "a configuration")["metadata"]
+    edit(folder / "cfg.json", metadata={**metadata, "saecli_options": options})
+    with pytest.raises(InputError, match=words):
+        read_saelens(folder)
+
+
 @pytest.mark.parametrize("arch", ["standard", "topk"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("subtract", [True, False])

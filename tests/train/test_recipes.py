@@ -241,7 +241,8 @@ def test_a_plan_says_how_each_is_trained_and_what_it_becomes():
 
 def trainer(recipe: str, writes: Site = SITE, **changes: object) -> DictionaryTrainer:
     arch = RECIPES[recipe].arch
-    shape = DictionaryConfig(arch, 8, 32, SITE, writes, 8, {"k": 3} if arch == "topk" else {})
+    options = {"topk": {"k": 3}, "matryoshka": {"group_sizes": [8, 24]}}.get(recipe, {})
+    shape = DictionaryConfig(arch, 8, 32, SITE, writes, 8, options)
     values: dict[str, object] = {
         "lr": 0.02,
         "sparsity_weight": 0.1,
@@ -249,7 +250,7 @@ def trainer(recipe: str, writes: Site = SITE, **changes: object) -> DictionaryTr
         "dead_after": 20_000,
         "bandwidth": 0.03,
     }
-    values |= {"k": 3, "target_l0": 3.0}
+    values |= {"k": 3, "target_l0": 3.0, "decoder_norm": RECIPES[recipe].decoder_norm}
     settings = Settings(**{**values, **changes})  # type: ignore[arg-type]
     return DictionaryTrainer(TrainerConfig("", shape, recipe, 0, settings), torch.device("cpu"))
 
@@ -274,7 +275,7 @@ def test_training_reaches_what_it_should_and_is_stored_in_the_units_of_the_model
     l0 = float((finished.encode(x) > 0).sum(-1).float().mean())
     assert share < 0.25, share
     assert 1 < l0 < 6, l0
-    if made.config.recipe in ("jumprelu", "batchtopk"):
+    if made.config.recipe in ("jumprelu", "batchtopk", "matryoshka"):
         assert l0 == pytest.approx(3, rel=0.2)
     # The scale is folded into every weight that has one: what the trained units give, the model's units give.
     scaled = made.dictionary((x * made.scale_in).clone()).detach() / made.scale_out

@@ -114,7 +114,17 @@ def test_standard_step_is_the_formula():
 
 def trainer(arch: str = "topk", latents: int = 32, **changes: object) -> DictionaryTrainer:
     shape = DictionaryConfig(arch, 8, latents, SITE, SITE, 8, {"k": 3} if arch == "topk" else {})
-    settings = Settings(**{"lr": 0.01, "sparsity_weight": 0.1, "aux_k": 4, "dead_after": 10**9, **changes})  # type: ignore[arg-type]
+    settings = Settings(
+        **{
+            "lr": 0.01,
+            "k": 3,
+            "sparsity_weight": 0.1,
+            "aux_k": 4,
+            "dead_after": 10**9,
+            "decoder_norm": "free" if arch == "standard" else "unit",
+            **changes,
+        }
+    )  # type: ignore[arg-type]
     return DictionaryTrainer(TrainerConfig("", shape, arch, 0, settings), torch.device("cpu"))
 
 
