@@ -28,7 +28,7 @@ from train_side import Case
 
 ROOT = Path(__file__).resolve().parent.parent
 OURS, FLOOR, PEERS = "ours", "floor", ("saelens", "dictionary_learning", "sparsify")
-SHAPES = {128: (1024, 16, 4096, 8), 512: (4096, 32, 4096, 3), 768: (24576, 32, 1024, 1)}
+SHAPES = {128: (1024, 16, 4096, 4), 512: (4096, 32, 4096, 1), 768: (24576, 32, 1024, 1)}
 """Width → latents, k, vectors per step, steps per turn."""
 ARCHS = ("topk", "batchtopk", "jumprelu", "gated", "standard")
 ALLOCATORS = {

@@ -47,13 +47,13 @@ class PlainTrainer:
     """The twin: what one writes without thinking of speed."""
 
     def __init__(self, trainer: DictionaryTrainer) -> None:
-        self.dictionary = trainer.dictionary
+        self.dictionary, self.settings = trainer.dictionary, trainer.config.settings
         self.dictionary.W_enc_DF = torch.nn.Parameter(self.dictionary.W_enc_DF.detach().contiguous())
         self.adam = torch.optim.Adam(self.dictionary.parameters(), lr=1e-3)
         self.since_fired = torch.zeros(self.dictionary.n_latents, dtype=torch.int64)
 
     def step(self, x: torch.Tensor) -> None:
-        _, fired = plain_topk_step(self.dictionary, StepInput(x, x, torch.empty(0, dtype=torch.long)))
+        _, fired = plain_topk_step(self.dictionary, StepInput(x, x, torch.empty(0, dtype=torch.long), self.settings))
         with torch.no_grad():
             self.since_fired = torch.where(fired, 0, self.since_fired + len(x))
             decoder = self.dictionary.W_dec_FD
@@ -67,7 +67,7 @@ class PlainTrainer:
 def difference(d: int, latents: int, k: int, batch: int) -> float:
     """Largest relative difference of a gradient between the two."""
     trainer, x = make(d, latents, k), data(d, batch)
-    step = StepInput(x, x, torch.empty(0, dtype=torch.long))
+    step = StepInput(x, x, torch.empty(0, dtype=torch.long), trainer.config.settings)
     trainer._step(trainer.dictionary, step)
     ours = [parameter.grad for parameter in trainer.dictionary.parameters()]
     plain_topk_step(trainer.dictionary, step)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch._dynamo  # which the optimiser imports when it is made: of no side a part of what training takes
 from torch import Tensor
 
 DEAD_BIAS = -10.0

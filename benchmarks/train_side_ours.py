@@ -22,12 +22,20 @@ SITE = Site(0, "resid_pre")
 def make(case: Case, sample: Tensor) -> Step:
     arch = RECIPES[case.arch].arch
     shape = DictionaryConfig(arch, case.d, case.latents, SITE, SITE, case.d, {"k": case.k} if arch == "topk" else {})
-    settings = Settings(lr=LEARNING_RATE, k=case.k, target_l0=case.k, aux_k=case.d // 2, dead_after=_DEAD_AFTER)
+    settings = Settings(
+        lr=LEARNING_RATE,
+        decoder_norm=RECIPES[case.arch].decoder_norm,
+        k=case.k,
+        target_l0=case.k,
+        aux_k=case.d // 2,
+        dead_after=_DEAD_AFTER,
+        precision=case.precision,
+    )
     trainer = DictionaryTrainer(TrainerConfig("", shape, case.arch, 0, settings), torch.device("cpu"))
     trainer.start(sample, sample)
     with torch.no_grad():
         if case.sparse:
-            pre_N = trainer.dictionary.preactivations(sample[:_SAMPLE] * trainer.scale_in).flatten()
+            pre_N = trainer.dictionary.preactivations(sample[:_SAMPLE] * trainer.units.scale_in).flatten()
             trainer.dictionary.b_enc_F.data -= pre_N.kthvalue(round((1 - case.sparse) * len(pre_N))).values
         trainer.dictionary.b_enc_F[: case.n_dead] = DEAD_BIAS
     trainer.since_fired_F[: case.n_dead] = _DEAD_AFTER + 1

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from saecli.core.dictionary import Dictionary
-from saecli.train.step import StepInput, Workspace
+from saecli.train.products import multiply
+from saecli.train.step import StepInput
 
 _CHUNK_ELEMENTS: Final = 1 << 22
 _FEWEST_ROWS: Final = 512  # with fewer, summing the weight gradients over chunks costs more than it saves
@@ -53,16 +54,16 @@ class WeightGradients:
 
     Args:
         dictionary: Whose ``W_enc_DF.grad`` and ``W_dec_FD.grad`` are set.
-        space: Where the buffers are.
+        step: Has the buffers.
     """
 
-    def __init__(self, dictionary: Dictionary, space: Workspace) -> None:
+    def __init__(self, dictionary: Dictionary, step: StepInput) -> None:
         W_enc_DF, W_dec_FD = dictionary.W_enc_DF, dictionary.W_dec_FD
-        latents = dictionary.n_latents
+        latents, space = dictionary.n_latents, step.workspace
         self._enc_FD = space.take("grad_enc", latents, W_enc_DF.shape[0], like=W_enc_DF.detach())
         self._dec_FD = space.take("grad_dec", latents, W_dec_FD.shape[1], like=W_dec_FD.detach())
         W_enc_DF.grad, W_dec_FD.grad = self._enc_FD.T, self._dec_FD
-        self._beta = 0
+        self._precision, self._add = step.settings.precision, False
 
     def add(self, inner_CF: Tensor, centred_CD: Tensor, acts_CF: Tensor, residual_CD: Tensor, factor: float) -> None:
         """Add what a chunk gives.
@@ -73,15 +74,16 @@ class WeightGradients:
             acts_CF: What the decoder sees.
             residual_CD: Gradient at the reconstruction without ``factor``.
         """
-        torch.addmm(self._enc_FD, inner_CF.T, centred_CD, beta=self._beta, out=self._enc_FD)
-        torch.addmm(self._dec_FD, acts_CF.T, residual_CD, beta=self._beta, alpha=factor, out=self._dec_FD)
-        self._beta = 1
+        multiply(self._enc_FD, inner_CF.T, centred_CD, self._precision, add=self._add)
+        multiply(self._dec_FD, acts_CF.T, residual_CD, self._precision, alpha=factor, add=self._add)
+        self._add = True
 
 
 def residual(acts_CF: Tensor, dictionary: Dictionary, y_CD: Tensor, step: StepInput, name: str = "residual") -> Tensor:
     """x̂ − y of a chunk, in a kept buffer."""
     out = step.workspace.take(name, *y_CD.shape, like=y_CD)
-    return torch.sub(dictionary.b_dec_D.detach(), y_CD, out=out).addmm_(acts_CF, dictionary.W_dec_FD.detach())
+    torch.sub(dictionary.b_dec_D.detach(), y_CD, out=out)
+    return multiply(out, acts_CF, dictionary.W_dec_FD.detach(), step.settings.precision, add=True)
 
 
 def squared_norm(values: Tensor) -> float:

@@ -37,6 +37,7 @@ from saecli.train.dense import (
     squared_norm,
     where_positive_,
 )
+from saecli.train.products import multiply
 from saecli.train.ragged import backward, centred, finish_b_dec, select_above, set_gradients
 from saecli.train.step import StepInput, StepOutput
 
@@ -58,12 +59,12 @@ def _dense(made: Dictionary, step: StepInput, centred_BD: Tensor) -> StepOutput:
     norms_F = W_dec_FD.norm(dim=1)
     batch, width = step.batch, step.y_BD.shape[1]
     factor, weight, space = 2 / (batch * width), step.settings.sparsity_weight / (batch * width), step.workspace
-    weights = WeightGradients(made, space)
+    weights, precision = WeightGradients(made, step), step.settings.precision
     (g_b_enc_F, powers_F), g_b_dec_D = torch.zeros_like(b_enc_F).expand(2, -1).clone(), torch.zeros_like(made.b_dec_D)
     error, next_penalty, active = 0.0, 0.0, 0
     for part_CD, y_CD in chunks(centred_BD, step.y_BD, made.n_latents):
         acts_CF = space.take("acts", len(part_CD), made.n_latents, like=part_CD)
-        torch.addmm(b_enc_F, part_CD, W_enc_DF, out=acts_CF).relu_()
+        multiply(acts_CF, part_CD, W_enc_DF, precision, bias=b_enc_F).relu_()
         residual_CD = residual(acts_CF, made, y_CD, step)
         error += squared_norm(residual_CD)
         active += count_positive(acts_CF)
@@ -71,9 +72,9 @@ def _dense(made: Dictionary, step: StepInput, centred_BD: Tensor) -> StepOutput:
         inner_CF = space.take("inner", *acts_CF.shape, like=part_CD)
         if step.p == 1:
             powers_F += norms_F * column_sums(acts_CF)
-            torch.addmm(weight * norms_F, residual_CD, W_dec_FD.T, alpha=factor, out=inner_CF)
+            multiply(inner_CF, residual_CD, W_dec_FD.T, precision, alpha=factor, bias=weight * norms_F)
         else:
-            torch.mm(residual_CD, W_dec_FD.T, out=inner_CF).mul_(factor)
+            multiply(inner_CF, residual_CD, W_dec_FD.T, precision, alpha=factor)
             powers_CF = (acts_CF * norms_F).pow_(step.p)
             powers_F += column_sums(powers_CF)
             inner_CF.addcdiv_(powers_CF, acts_CF.clamp_min(SMALLEST), value=weight * step.p)

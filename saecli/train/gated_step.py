@@ -41,6 +41,7 @@ from saecli.train.dense import (
     squared_norm,
     where_positive_,
 )
+from saecli.train.products import multiply
 from saecli.train.ragged import backward, centred, finish_b_dec, select_above, set_gradients
 from saecli.train.step import StepInput, StepOutput
 
@@ -99,13 +100,13 @@ def _dense(made: Gated, step: StepInput, centred_BD: Tensor) -> _Sums:
     size = step.batch * step.y_BD.shape[1]
     factor, weight, space, latents = 2 / size, step.settings.sparsity_weight / size, step.workspace, made.n_latents
     norms_F = W_dec_FD.norm(dim=1)
-    weights = WeightGradients(made, space)
+    weights, precision = WeightGradients(made, step), step.settings.precision
     powers_F, acts_F, g_gate_F, g_mag_F = torch.zeros(4, latents, dtype=b_enc_F.dtype, device=b_enc_F.device)
     g_b_dec_D = torch.zeros_like(made.b_dec_D)
     error, guess, active, next_penalty = 0.0, 0.0, 0, 0.0
     for part_CD, y_CD in chunks(centred_BD, step.y_BD, latents):
         gate_CF, acts_CF, inner_CF, pull_CF = space.take("gated", 4, len(part_CD), latents, like=part_CD)
-        torch.addmm(b_enc_F, part_CD, W_enc_DF, out=gate_CF).relu_()
+        multiply(gate_CF, part_CD, W_enc_DF, precision, bias=b_enc_F).relu_()
         torch.addcmul(start_F, gate_CF, rise_F, out=acts_CF).relu_()
         where_positive_(acts_CF, gate_CF)
         residual_CD = residual(acts_CF, made, y_CD, step)
@@ -114,7 +115,7 @@ def _dense(made: Gated, step: StepInput, centred_BD: Tensor) -> _Sums:
         active += count_positive(acts_CF)
         acts_F += column_sums(acts_CF)
         g_b_dec_D += residual_CD.sum(0)
-        torch.mm(residual_CD, W_dec_FD.T, out=pull_CF)
+        multiply(pull_CF, residual_CD, W_dec_FD.T, precision)
         where_positive_(pull_CF, acts_CF)
         g_mag_F += column_sums(pull_CF)
         if step.p == 1:

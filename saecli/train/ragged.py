@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import embedding_bag
 
 from saecli.core.dictionary import Dictionary
+from saecli.train.products import multiply
 from saecli.train.step import StepInput, Workspace
 
 _FEWEST_ROWS: Final = 256
@@ -85,7 +86,7 @@ def select_above(dictionary: Dictionary, centred_BD: Tensor, floor_F: Tensor, st
     buffer = step.workspace.take("pre", rows, latents, like=centred_BD)
     counts, indices, values = [], [], []
     for part_CD in centred_BD.split(rows):
-        pre_CF = torch.addmm(b_enc_F, part_CD, W_enc_DF, out=buffer[: len(part_CD)])
+        pre_CF = multiply(buffer[: len(part_CD)], part_CD, W_enc_DF, step.settings.precision, bias=b_enc_F)
         above_CF = pre_CF > floor_F
         if pre_CF.device.type == "cpu":
             place_N = torch.from_numpy(np.flatnonzero(above_CF.numpy()))

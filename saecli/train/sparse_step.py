@@ -24,7 +24,7 @@ Gradients equal those of plain autograd (tests/twins/topk_step.py); :mod:`benchm
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -34,10 +34,13 @@ from torch.nn.functional import embedding_bag
 from saecli.core.dictionary import Dictionary
 from saecli.dictionaries.selection import ROWS_PER_CHUNK, select_rows, top_k
 from saecli.dictionaries.topk import TopK
+from saecli.train.products import multiply
 from saecli.train.ragged import bags, by_feature, encoder_rows, finish_b_dec
 from saecli.train.step import StepInput, StepOutput
 
-_AUX_ROWS = 1024
+_AUX_ROWS: Final = 1024
+_FEWEST_SPARE: Final = 8
+"""Features more than k that a bf16 product proposes, at least; half of k if that is more."""
 
 
 def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
@@ -55,11 +58,12 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     b_enc_F, b_dec_D = topk.b_enc_F.detach(), topk.b_dec_D.detach()
     x_BD, y_BD, space = step.x_BD, step.y_BD, step.workspace
     (here, width), batch = y_BD.shape, step.batch
+    k = min(step.settings.k, topk.n_latents)
 
     centred_BD = x_BD
     if topk.subtracts_b_dec:
         centred_BD = torch.sub(x_BD, b_dec_D, out=space.take("centred", *x_BD.shape, like=x_BD))
-    values_BK, indices_BK = _select(centred_BD, W_enc_DF, b_enc_F, topk.k, step)
+    values_BK, indices_BK = _select(centred_BD, W_enc_DF, b_enc_F, k, step)
     values_BK = values_BK.relu_()
 
     with torch.enable_grad():
@@ -81,7 +85,7 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         inner_BK *= active_BK
 
     factor = 2 / (batch * width)
-    starts_B = torch.arange(0, values_BK.numel() + 1, topk.k, dtype=torch.int32)
+    starts_B = torch.arange(0, values_BK.numel() + 1, k, dtype=torch.int32)
     entries = starts_B, indices_BK.reshape(-1), values_BK.reshape(-1), inner_BK.reshape(-1)
     starts_F, rows_N, values_N, inner_N = by_feature(*entries, topk.n_latents)
     values_N, inner_N = values_N.mul_(factor), inner_N.mul_(factor)
@@ -105,16 +109,42 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
 
 def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step: StepInput) -> tuple[Tensor, Tensor]:
     """Top-k pre-activations [B, K] and their indices, int32 on the CPU path."""
+    latents = W_enc_DF.shape[1]
+    if step.settings.precision != "bf16-screen" or k >= latents:
+        return _largest(centred_BD, W_enc_DF, b_enc_F, k, step, step.settings.precision)
+    _, places_BJ = _largest(centred_BD, W_enc_DF, b_enc_F, min(latents, k + max(_FEWEST_SPARE, k // 2)), step, "bf16")
+    return rescored(centred_BD, W_enc_DF, b_enc_F, places_BJ, k)
+
+
+def rescored(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, places_BJ: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of some pre-activations of every row, computed in the number type of the weights.
+
+    Args:
+        places_BJ: Features among which the k largest are.
+    """
+    ones_BJ = torch.ones(places_BJ.shape, dtype=centred_BD.dtype, device=centred_BD.device, requires_grad=True)
+    with torch.enable_grad():  # the gradient at the weights of a bag is the product of its rows with what comes back
+        summed_BD = embedding_bag(places_BJ, W_enc_DF.T, per_sample_weights=ones_BJ, mode="sum")
+    (pre_BJ,) = torch.autograd.grad(summed_BD, ones_BJ, centred_BD)
+    values_BK, order_BK = (pre_BJ + b_enc_F[places_BJ]).topk(k, sorted=False)
+    return values_BK, places_BJ.gather(1, order_BK)
+
+
+def _largest(
+    centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step: StepInput, precision: str
+) -> tuple[Tensor, Tensor]:
+    """The same by one product of a precision."""
     batch, latents = len(centred_BD), W_enc_DF.shape[1]
-    if centred_BD.device.type != "cpu" or centred_BD.dtype != torch.float32 or k >= latents:
-        return top_k(torch.addmm(b_enc_F, centred_BD, W_enc_DF), k)
     rows = encoder_rows(latents)
+    if centred_BD.device.type != "cpu" or centred_BD.dtype != torch.float32 or k >= latents:
+        pre_BF = step.workspace.take("pre", batch, latents, like=centred_BD)
+        return top_k(multiply(pre_BF, centred_BD, W_enc_DF, precision, bias=b_enc_F), k)
     pre = step.workspace.take("pre", rows, latents, like=centred_BD)
     values_BK = np.empty((batch, k), dtype=np.float32)
     indices_BK = np.empty((batch, k), dtype=np.int32)
     for start in range(0, batch, rows):
         part = centred_BD[start : start + rows]
-        pre_CF = torch.addmm(b_enc_F, part, W_enc_DF, out=pre[: len(part)]).numpy()
+        pre_CF = multiply(pre[: len(part)], part, W_enc_DF, precision, bias=b_enc_F).numpy()
         for first in range(0, len(part), ROWS_PER_CHUNK):
             here = slice(start + first, start + min(first + ROWS_PER_CHUNK, len(part)))
             select_rows(pre_CF[first : first + ROWS_PER_CHUNK], values_BK[here], indices_BK[here])

@@ -83,7 +83,7 @@ def test_sparse_step_has_the_gradients_of_autograd(dtype, k, few_fire, dead, tra
         made.b_enc_F.data -= 2
     x = torch.randn(700, 12, dtype=dtype)
     y = torch.randn(700, 12, dtype=dtype) if transcoder else x
-    step = StepInput(x, y, torch.randperm(64)[:dead].sort().values, Settings(aux_k=5, aux_coefficient=1 / 8))
+    step = StepInput(x, y, torch.randperm(64)[:dead].sort().values, Settings(k=k, aux_k=5, aux_coefficient=1 / 8))
     expected, fired_F = plain_topk_step(made, step)
     gradients = {name: parameter.grad.clone() for name, parameter in made.named_parameters()}
     out = topk_step(made, step)
@@ -161,12 +161,12 @@ def test_start_removes_the_mean():
     x = features(2000)
     made.start(x, x)
     torch.testing.assert_close(made.finished().b_dec_D, x.mean(0), rtol=1e-4, atol=1e-4)
-    assert float((x * made.scale_in).var(0, unbiased=False).mean()) == pytest.approx(1, rel=1e-4)
+    assert float((x * made.units.scale_in).var(0, unbiased=False).mean()) == pytest.approx(1, rel=1e-4)
 
 
 def test_fused_optimiser_on_the_transposed_encoder_is_plain_adam():
     made, plain = trainer(grad_clip=0.0), trainer(grad_clip=0.0)
-    plain._adam = torch.optim.Adam(plain.dictionary.parameters(), lr=0.01, foreach=False, fused=False)
+    plain._update.adam = torch.optim.Adam(plain._update.adam.param_groups[0]["params"], lr=0.01, fused=False)
     x = features(300)
     for one in (made, plain):
         one.start(x, x)

@@ -14,7 +14,7 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> tuple[torch.Tensor, to
         parameter.grad = None
     centred = step.x_BD - dictionary.b_dec_D if dictionary.subtracts_b_dec else step.x_BD
     pre = centred @ dictionary.W_enc_DF + dictionary.b_enc_F
-    values, indices = pre.topk(dictionary.config.options["k"], dim=-1)
+    values, indices = pre.topk(step.settings.k, dim=-1)
     acts = torch.zeros_like(pre).scatter(-1, indices, values.relu())
     reconstruction = acts @ dictionary.W_dec_FD + dictionary.b_dec_D
     loss = (reconstruction - step.y_BD).square().mean()
