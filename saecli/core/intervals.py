@@ -58,6 +58,7 @@ class SequenceSums:
     def __init__(self) -> None:
         self.counts: list[Tensor] = []
         self._here: Tensor = torch.empty(0)
+        self._again = False
         self._sums: dict[Key, list[Tensor]] = {}
         self._positions: dict[Key, tuple[Tensor, Tensor]] = {}
         self._position_count_S: Tensor = torch.zeros(())
@@ -67,12 +68,14 @@ class SequenceSums:
     def batch(self, here_BS: Tensor) -> None:
         """Begin a batch of sequences, in which the positions of a mask count."""
         self._here = here_BS
+        if self._again:
+            return
         self.counts.append(here_BS.sum(-1).double().cpu())
         self._position_count_S = self._position_count_S + here_BS.sum(0).double().cpu()
 
-    def has(self, key: Key) -> bool:
-        """Whether the current batch has this number already."""
-        return len(self._sums.get(key, ())) == len(self.counts)
+    def rewind(self) -> None:
+        """The same batches follow once more, in the same order, for other numbers."""
+        self._again = True
 
     def add(self, key: Key, values_BS: Tensor) -> None:
         """Add one number per token."""
@@ -101,6 +104,10 @@ class SequenceSums:
             second_G = torch.cat(self._sums["second", *key])
             spread_G = second_G - 2 * first_GD @ mean_D + torch.from_numpy(self.tokens_G) * mean_D.square().sum()
             self._sums["spread", *key] = [spread_G]
+
+    def average(self, *key: object) -> float:
+        """Mean over tokens of what was added so far."""
+        return float(torch.cat(self._sums[key]).sum() / torch.cat(self.counts).sum())
 
     def known(self, key: Key) -> bool:
         """Whether anything was added under this key."""

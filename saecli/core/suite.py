@@ -35,6 +35,7 @@ class SuiteInfo:
         bos: Token id that began every sequence, or None.
         vocabulary: Token vocabulary of the model.
         measured: Per site what was measured: ``l0``, ``variance_explained``, ``dead_share`` and others.
+        left_out: Tokens whose vectors were not learned, such as BOS.
     """
 
     name: str
@@ -46,6 +47,7 @@ class SuiteInfo:
     bos: int | None = None
     vocabulary: str = ""
     measured: Mapping[Site, Mapping[str, float]] = field(default_factory=dict)
+    left_out: tuple[int, ...] = ()
 
 
 class Suite(Mapping[Site, Dictionary]):

@@ -72,6 +72,7 @@ def suite_files(suite: Suite, dtype: torch.dtype = torch.float32) -> dict[str, b
         "residual": info.residual,
         "context": info.context,
         "bos": info.bos,
+        "left_out": list(info.left_out),
         "vocabulary": info.vocabulary,
         "dictionaries": entries,
     }
@@ -112,6 +113,7 @@ def read_suite(
             context=int(header["context"]),
             bos=header["bos"],
             vocabulary=str(header["vocabulary"]),
+            left_out=tuple(map(int, header.get("left_out", ()))),
             measured={site: dict(entry["measured"]) for site, entry in entries.items() if entry["measured"]},
         )
         fingerprints = {site: str(entry["fingerprint"]) for site, entry in entries.items()}

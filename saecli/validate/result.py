@@ -110,7 +110,7 @@ class ValidateResult(Result):
         return lines
 
     def _sites(self, suite: str) -> list[str]:
-        rows = [("site", "L0", "variance expl.", "PCA", "CE recovered", "CE increase", "allowed", "dead")]
+        rows = [("site", "L0", "variance expl.", "PCA", "CE recovered", "CE increase", "allowed", "dead*")]
         for one in self.sites:
             if one.suite == suite:
                 of = one.metrics
@@ -128,7 +128,7 @@ class ValidateResult(Result):
                 )
         if all(row[6] == "-" for row in rows[1:]):
             rows = [(*row[:6], row[7]) for row in rows]
-        return _aligned(rows)
+        return [*_aligned(rows), f"  * silent at all of {self.firing_tokens:,} tokens"]
 
     def _groups(self, suite: str) -> list[str]:
         lines = []

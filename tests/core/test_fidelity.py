@@ -1,14 +1,18 @@
 """Fidelity: a perfect dictionary keeps everything, the controls are what they say, intervals hold the value."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from saecli.core.controls import Baseline, random_directions
 from saecli.core.dictionary import DictionaryConfig
-from saecli.core.errors import UsageError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.fidelity import Sample, fit_baselines, measure_suites
+from saecli.core.fidelity_memory import sequences_together
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.core.hooks import thin_gpt
+from saecli.core.sample import regrouped
 from saecli.core.site import Site
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.dictionaries import make_dictionary
@@ -198,8 +202,12 @@ def test_a_perfect_dictionary_changes_nothing_alone_or_together(measured):
     for one in whole.sites:
         assert one.dictionary.ce_increase.value == pytest.approx(0, abs=1e-5)
         assert one.dictionary.kl.value == pytest.approx(0, abs=1e-6)
-        for name, expected in vars(one.reconstruction).items():
-            assert expected.value == pytest.approx(1, abs=1e-4), name
+        exact = {**vars(one.reconstruction), "mse": None, "norm_in": None, "norm_out": None}
+        for name, found in vars(one.reconstruction).items():
+            if exact[name] is not None:
+                assert found.value == pytest.approx(1, abs=1e-4), name
+        assert one.reconstruction.mse.value == pytest.approx(0, abs=1e-10)
+        assert one.reconstruction.norm_out.value == pytest.approx(one.reconstruction.norm_in.value)
     assert [one.group for one in whole.compound] == ["resid_pre", "all"]
     assert whole.compound[1].sites == SITES
     for one in whole.compound:
@@ -227,6 +235,15 @@ def test_every_definition_by_hand(model, measured):
     assert one.variance_explained_by_position.value == pytest.approx(1 - above / below)
     assert one.cosine.value == pytest.approx(float(torch.cosine_similarity(x_TD, y_TD, dim=-1).mean()))
     assert one.relative_bias.value == pytest.approx(float(y_TD.square().sum() / (x_TD * y_TD).sum()))
+    assert one.norm_in.value == pytest.approx(float(x_TD.norm(dim=-1).mean()))
+    assert one.norm_out.value == pytest.approx(float(y_TD.norm(dim=-1).mean()))
+    assert one.mse.value == pytest.approx(float((x_TD - y_TD).square().sum(-1).mean()))
+    acts_TF = suite[site].encode(x_TD.float())
+    found = next(one for one in measured["few"].sites if one.site == site)
+    assert found.l1.value == pytest.approx(float(acts_TF.abs().sum(-1).mean()), rel=1e-6)
+    active_BSF = (suite[site].encode(x_BSD.float()) != 0) & here_BS[..., None]
+    spread_F = active_BSF.sum((0, 1)).double() / active_BSF.any(1).sum(0)
+    torch.testing.assert_close(torch.from_numpy(found.per_sequence_F), spread_F, equal_nan=True)
     assert one.norm_ratio.value == pytest.approx(float((y_TD.norm(dim=-1) / x_TD.norm(dim=-1)).mean()))
 
 
@@ -312,3 +329,112 @@ def test_two_dictionaries_that_write_one_site_are_refused(model):
     ]
     with pytest.raises(UsageError, match=r"two dictionaries that write 1\.mlp_out"):
         measure_suites(model, {"": Suite.of(SuiteInfo("", "tiny"), made)}, samples(20, 1), samples(30, 2))
+
+
+def relu_suite(threshold: float) -> Suite:
+    """As many active features as happen to be above a threshold."""
+    made = []
+    for site in SITES:
+        one = make_dictionary(DictionaryConfig("standard", D, 2 * D, site, site, D)).requires_grad_(False)
+        one.W_enc_DF.copy_(torch.cat([torch.eye(D), -torch.eye(D)], dim=1))
+        one.W_dec_FD.copy_(one.W_enc_DF.T)
+        one.b_enc_F.fill_(-threshold)
+        made.append(one)
+    return Suite.of(SuiteInfo("relu", "tiny"), made)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 100])
+def test_the_batch_size_changes_no_number(model, rows):
+    made = {"few": perfect(2), "relu": relu_suite(0.3)}
+    whole = measure_suites(model, made, samples(20, 1), samples(30, 2), firing=samples(9, 4))
+    parts = measure_suites(model, made, samples(20, 1), samples(30, 2), firing=samples(9, 4), rows=rows)
+    for name in made:
+        one, other = whole[name].to_json(), parts[name].to_json()
+        assert_close(one, other)
+        for a, b in zip(whole[name].sites, parts[name].sites, strict=True):
+            assert a.components == b.components
+            assert (a.density_F == b.density_F).all()
+
+
+def assert_close(one, other):
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        one, other = list(one.values()), list(other.values())
+    if isinstance(one, list):
+        for a, b in zip(one, other, strict=True):
+            assert_close(a, b)
+    else:
+        assert one == (pytest.approx(other, rel=1e-4, abs=1e-5) if isinstance(one, float) else other)
+
+
+def test_tokens_that_were_not_learned_do_not_count_and_are_left_alone(model):
+    bos = 3
+    held_out = samples(20, 1)
+    for sample in held_out:
+        sample.tokens_BS[:, 0] = bos
+        sample.tokens_BS[:, 1:][sample.tokens_BS[:, 1:] == bos] = 4
+
+    def suite(scale: float) -> Suite:
+        """Wrong by a constant vector where the activation is that of BOS at the first position, and nowhere else."""
+        made = [AtBos(perfect(2)[site], firsts[site], scale) for site in SITES]
+        return Suite.of(replace(SuiteInfo("bos", "tiny"), left_out=(bos,)), made)
+
+    firsts = {site: model.run(held_out[0].tokens_BS[:1], read=[site]).sites[site][0, 0] for site in SITES}
+    right, wrong = (
+        measure_suites(model, {"": suite(scale)}, held_out, samples(30, 2), firing=samples(5, 4))[""]
+        for scale in (0.0, 100.0)
+    )
+    assert right == wrong
+    assert right.tokens == sum(int((sample.next_BS[:, 1:] >= 0).sum()) for sample in held_out)
+    counted = suite(100.0)
+    counted = Suite.of(replace(counted.info, left_out=()), list(counted.values()))
+    assert measure_suites(model, {"": counted}, held_out, samples(30, 2))[""].compound[0].outcome.kl.value > 0.1
+
+
+class AtBos(torch.nn.Module):
+    """A dictionary whose reconstruction is off near one vector."""
+
+    def __init__(self, dictionary, first_D, scale):
+        super().__init__()
+        self.inner, self.first_D, self.scale = dictionary, first_D, scale
+
+    def __getattr__(self, name):
+        if name in ("config", "n_latents", "encode_sparse"):
+            return getattr(self.inner, name)
+        return super().__getattr__(name)
+
+    def reconstruct_from(self, acts, x):
+        there_T1 = ((x - self.first_D).norm(dim=-1, keepdim=True) < 1e-5).to(x.dtype)
+        return self.inner.reconstruct_from(acts, x) + self.scale * there_T1
+
+    def reconstruct(self, x):
+        flat = x.reshape(-1, x.shape[-1])
+        return self.reconstruct_from(self.encode_sparse(flat), flat).view_as(x)
+
+
+@pytest.mark.parametrize("weights", ["W_enc_DF", "W_dec_FD", "b_dec_D"])
+def test_damaged_weights_are_named(model, weights):
+    suite = perfect(2)
+    getattr(suite[SITES[1]], weights)[0] = float("nan")
+    with pytest.raises(InputError, match=r"dictionary of ill at 1\.attn_out gives values that are not finite"):
+        measure_suites(model, {"ill": suite}, samples(20, 1), samples(30, 2))
+
+
+def test_memory_bounds_the_batch_and_too_little_is_refused(model):
+    made = {"": perfect(2)}
+    assert sequences_together(model, made, 8, 20) == 128
+    assert sequences_together(model, made, 8, 20, rows=3) == 3
+    assert 1 <= sequences_together(model, made, 8, 20, max_bytes=(1 << 29) + 120_000) < 128
+    with pytest.raises(UsageError, match=r"--max-memory allows 0\.10 GB"):
+        measure_suites(model, made, samples(20, 1), samples(30, 2), max_bytes=10**8)
+
+
+def test_sequences_are_regrouped_in_order():
+    given = [Sample(torch.full((count, 4), count), torch.full((count, 4), count)) for count in (3, 5, 1)]
+    other = Sample(torch.zeros(2, 6), torch.zeros(2, 6), torch.ones(2, 6, 3) > 0)
+    made = list(regrouped([*given, other], 4))
+    assert [one.tokens_BS.shape for one in made] == [(4, 4), (4, 4), (1, 4), (2, 6)]
+    assert torch.equal(torch.cat([one.tokens_BS for one in made[:3]]), torch.cat([one.tokens_BS for one in given]))
+    assert made[0].allowed_BSV is None
+    assert made[3].allowed_BSV.shape == (2, 6, 3)
+    assert list(regrouped([], 4)) == []

@@ -117,7 +117,8 @@ def test_the_table_is_aligned_and_says_what_sites_do_together(folder, saecli):
     table = lines[lines.index("few") + 1 : lines.index("few") + 4]
     assert [line.split()[0] for line in table] == ["site", "1", "2"]
     assert len({line.rindex(line.split()[-1]) for line in table}) == 1
-    assert lines[lines.index("few") + 4].startswith("all together (2 sites): CE increase ")
+    assert lines[lines.index("few") + 4].startswith("  * silent at all of ")
+    assert lines[lines.index("few") + 5].startswith("all together (2 sites): CE increase ")
     assert any(line.startswith("whole minus few: CE increase of all sites together ") for line in lines)
 
 
