@@ -10,6 +10,7 @@ entries (row b_n, feature i_n, value v_n), row by row. With r = Σ v_n W_dec[i_n
 
 from __future__ import annotations
 
+import warnings
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -27,6 +28,10 @@ _FEWEST_ROWS: Final = 256
 _MOST_ROWS: Final = 1024
 _CHUNK_ELEMENTS: Final = 1 << 24
 _BAG_ELEMENTS: Final = 1 << 20
+
+with warnings.catch_warnings():  # of the first tensor of its kind, that it is "in beta state"
+    warnings.simplefilter("ignore")
+    torch.sparse_csr_tensor([0], [], [], (0, 0))
 
 
 class Ragged(NamedTuple):
@@ -103,15 +108,23 @@ def select_above(dictionary: Dictionary, centred_BD: Tensor, floor_F: Tensor, st
 def backward(dictionary: Dictionary, chosen: Ragged, step: StepInput) -> Backward:
     """Decode a selection and go back through the decoder to its values."""
     W_dec_FD = dictionary.W_dec_FD.detach()
-    values_N = chosen.values_N.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        decoded_BD = embedding_bag(
-            chosen.indices_N, W_dec_FD, chosen.starts_B[:-1], per_sample_weights=values_N, mode="sum"
-        )
-    residual_BD = decoded_BD.detach() + dictionary.b_dec_D.detach() - step.y_BD
+    entries = chosen.indices_N, W_dec_FD, chosen.starts_B[:-1]
+    residual_BD = embedding_bag(*entries, per_sample_weights=chosen.values_N, mode="sum")
+    residual_BD.add_(dictionary.b_dec_D.detach()).sub_(step.y_BD)
     error = float(torch.linalg.vector_norm(residual_BD)) ** 2
-    (inner_N,) = torch.autograd.grad(decoded_BD, values_N, residual_BD)
-    return Backward(residual_BD, error, inner_N)
+    return Backward(residual_BD, error, products(chosen.starts_B, chosen.indices_N, residual_BD, W_dec_FD))
+
+
+def products(starts_B: Tensor, indices_N: Tensor, left_BD: Tensor, right_FD: Tensor) -> Tensor:
+    """left_b · right_f for every entry (b, f) of lists row by row: [N]."""
+    if left_BD.device.type == "cpu" and indices_N.dtype == torch.int32 and len(indices_N):
+        values_N = left_BD.new_zeros(len(indices_N))
+        entries_BF = torch.sparse_csr_tensor(starts_B, indices_N, values_N, (len(left_BD), len(right_FD)))
+        return torch.sparse.sampled_addmm(entries_BF, left_BD, right_FD.T, beta=0).values()
+    ones_N = torch.ones(len(indices_N), dtype=left_BD.dtype, device=left_BD.device, requires_grad=True)
+    with torch.enable_grad():  # the gradient at the weights of a bag is the product of its rows with what comes back
+        summed_BD = embedding_bag(indices_N, right_FD, starts_B[:-1], per_sample_weights=ones_N, mode="sum")
+    return torch.autograd.grad(summed_BD, ones_N, left_BD)[0]
 
 
 def set_gradients(

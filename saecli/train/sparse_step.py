@@ -35,7 +35,7 @@ from saecli.core.dictionary import Dictionary
 from saecli.dictionaries.selection import ROWS_PER_CHUNK, select_rows, top_k
 from saecli.dictionaries.topk import TopK
 from saecli.train.products import multiply
-from saecli.train.ragged import bags, by_feature, encoder_rows, finish_b_dec
+from saecli.train.ragged import bags, by_feature, encoder_rows, finish_b_dec, products
 from saecli.train.step import StepInput, StepOutput
 
 _AUX_ROWS: Final = 1024
@@ -66,18 +66,16 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     values_BK, indices_BK = _select(centred_BD, W_enc_DF, b_enc_F, k, step)
     values_BK = values_BK.relu_()
 
-    with torch.enable_grad():
-        values_BK.requires_grad_()
-        decoded_BD = embedding_bag(indices_BK, W_dec_FD, per_sample_weights=values_BK, mode="sum")
+    decoded_BD = embedding_bag(indices_BK, W_dec_FD, per_sample_weights=values_BK, mode="sum")
     residual_BD = space.take("residual", here, width, like=y_BD)
     if centred_BD is not x_BD and y_BD is x_BD:
-        torch.sub(decoded_BD.detach(), centred_BD, out=residual_BD)
+        torch.sub(decoded_BD, centred_BD, out=residual_BD)
     else:
-        torch.add(decoded_BD.detach(), b_dec_D, out=residual_BD).sub_(y_BD)
+        torch.add(decoded_BD, b_dec_D, out=residual_BD).sub_(y_BD)
     error = float(torch.linalg.vector_norm(residual_BD)) ** 2
     # The factor 2 / (B D) of the gradient g is applied to the few weights of the bags instead of to the residual.
-    (inner_BK,) = torch.autograd.grad(decoded_BD, values_BK, residual_BD)
-    values_BK = values_BK.detach()
+    starts_B = torch.arange(0, values_BK.numel() + 1, k, dtype=torch.int32, device=x_BD.device)
+    inner_BK = products(starts_B, indices_BK.reshape(-1), residual_BD, W_dec_FD).view_as(values_BK)
     active = values_BK.numel()
     if active and not bool(values_BK.min() > 0):
         active_BK = values_BK > 0
@@ -85,7 +83,6 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         inner_BK *= active_BK
 
     factor = 2 / (batch * width)
-    starts_B = torch.arange(0, values_BK.numel() + 1, k, dtype=torch.int32)
     entries = starts_B, indices_BK.reshape(-1), values_BK.reshape(-1), inner_BK.reshape(-1)
     starts_F, rows_N, values_N, inner_N = by_feature(*entries, topk.n_latents)
     values_N, inner_N = values_N.mul_(factor), inner_N.mul_(factor)
@@ -122,10 +119,9 @@ def rescored(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, places_BJ: T
     Args:
         places_BJ: Features among which the k largest are.
     """
-    ones_BJ = torch.ones(places_BJ.shape, dtype=centred_BD.dtype, device=centred_BD.device, requires_grad=True)
-    with torch.enable_grad():  # the gradient at the weights of a bag is the product of its rows with what comes back
-        summed_BD = embedding_bag(places_BJ, W_enc_DF.T, per_sample_weights=ones_BJ, mode="sum")
-    (pre_BJ,) = torch.autograd.grad(summed_BD, ones_BJ, centred_BD)
+    spare = places_BJ.shape[1]
+    starts_B = torch.arange(0, places_BJ.numel() + 1, spare, dtype=torch.int32, device=centred_BD.device)
+    pre_BJ = products(starts_B, places_BJ.reshape(-1), centred_BD, W_enc_DF.T).view_as(places_BJ)
     values_BK, order_BK = (pre_BJ + b_enc_F[places_BJ]).topk(k, sorted=False)
     return values_BK, places_BJ.gather(1, order_BK)
 
