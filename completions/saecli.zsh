@@ -61,20 +61,20 @@ _saecli_trace() {
         '--device=[Where to compute.]:value:(auto cpu cuda mps)' \
         '--dtype=[Number type of the model.]:value:(auto float32 bfloat16 float16 float64)' \
         '--batch-size=[Items computed together: a number or auto.]:value: ' \
-        '--max-memory=[Memory to stay below, such as 4G.]:value: ' \
+        '--max-memory=[Memory to stay below, such as 4G; what is free if not given.]:value: ' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
         '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
-        '1:model:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }'
+        '1:model:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }'
 }
 
 _saecli_train() {
@@ -127,13 +127,14 @@ _saecli_train_lm() {
         '--precision=[bf16 is autocast with attention in fp32; it pays on hardware with bf16 units only.]:value:(fp32 bf16 fp64)' \
         '--keep=[The weights to keep: those of the last step, or those with the lowest cross-entropy on held-out data (measured every --eval-every steps; of equal ones the earlier).]:value:(last best)' \
         '--save-dtype=[Number type of the stored model.]:value:(float32 float16 bfloat16)' \
-        '--log-every=[Steps per line of training loss.]:value: ' \
         '--eval-every=[Steps between measurements on held-out data.]:value: ' \
         '--held-out=[Held-out sequences to measure on.]:value: ' \
-        '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
-        '--max-memory=[Memory to stay below, such as 4G; otherwise what is free.]:value: ' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--log-every=[Steps per line of metrics.]:value: ' \
+        '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
+        '--wandb=[Project of Weights & Biases that the metrics are sent to as well.]:value: ' \
+        '--max-memory=[Memory to stay below, such as 4G; what is free if not given.]:value: ' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
@@ -141,7 +142,7 @@ _saecli_train_lm() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -155,9 +156,10 @@ _saecli_train_sae() {
         '--arch=[Architecture.]:value:(standard topk batchtopk matryoshka gated jumprelu)' \
         '*--k=[Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.]:value: ' \
         '*--latents=[Features per dictionary. Repeatable.]:value: ' \
-        '*--sparsity-weight=[Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable for standard and gated.]:value: ' \
+        '*--sparsity-weight=[Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable.]:value: ' \
         '*--target-l0=[Active features per token that are aimed at (jumprelu). Repeatable.]:value: ' \
         '--sparsity-p=[Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.]:value: ' \
+        '--l0-loss=[Penalty on active features (jumprelu): target, (L0 / --target-l0 - 1) squared; l0, their number; tanh of their size. The last two are swept by --sparsity-weight, and --target-l0 is what thresholds begin at.]:value:(target l0 tanh)' \
         '--groups=[Shares of the latents that the nested groups have, the most general first (matryoshka).]:value: ' \
         '--decoder-norm=[Decoder rows are kept at norm 1 (unit) or not (free); if not given, free for standard, else unit.]:value:(unit free)' \
         '--processing=[Weights of the model as they are, or folded as TransformerLens does.]:value:(raw folded)' \
@@ -175,47 +177,57 @@ _saecli_train_sae() {
         '--beta1=[Decay of Adam'\''s running mean of gradients (of their squares: 0.999); 0 in some recipes for gated and jumprelu.]:value: ' \
         '--warmup=[Share of the tokens with a rising learning rate.]:value: ' \
         '--decay=[Share of the tokens, at the end, in which the learning rate falls to zero.]:value: ' \
+        '--sparsity-warmup=[Share of the tokens in which the weight of the penalty rises from 0 (standard, gated, jumprelu).]:value: ' \
+        '--k-anneal=[Share of the tokens in which the active features fall from the width to --k (topk, batchtopk, matryoshka); steps with a large k are slow.]:value: ' \
+        '--init=[Directions to begin with: random; active-subspace, where the outputs vary; mlp, the neurons of the MLP that a transcoder stands for. auto is mlp where it can be, active-subspace for attn_out, else random.]:value:(auto random active-subspace mlp)' \
+        '--b-dec-init=[What the decoder'\''s bias begins as, of the outputs.]:value:(mean geometric-median zero)' \
+        '--resample-every=[Vectors after which dead latents begin again as badly reconstructed inputs, while the learning rate is at its highest (standard, gated); 0 for never.]:value: ' \
         '--grad-clip=[Largest gradient norm of a dictionary; 0 for no limit.]:value: ' \
         '--dead-after=[Vectors without firing after which a latent is dead.]:value: ' \
         '--aux-k=[Dead latents that reconstruct the residual error; half the width if not given.]:value: ' \
         '--aux-coefficient=[Weight of the auxiliary loss for dead latents.]:value: ' \
         '--bandwidth=[Width of the window around a threshold in which it learns, in root mean square norms of the input (jumprelu).]:value: ' \
+        '--tanh-scale=[How steep --l0-loss tanh is: tanh(scale times activation times decoder norm).]:value: ' \
         '--anneal-start=[Share of the tokens after which the exponent of an annealed penalty falls.]:value: ' \
         '--device=[Where to train.]:value:(cpu cuda mps)' \
-        '--precision=[Number type of weights and arithmetic.]:value:(fp32 fp64)' \
+        '--precision=[Number type of weights and arithmetic. bf16: of matrix products alone, which pays on hardware with bf16 units only; bf16-screen (topk): candidates in bf16, their values computed anew.]:value:(fp32 fp64 bf16 bf16-screen)' \
         '--save-dtype=[Number type of the files.]:value:(float32 float16 bfloat16)' \
-        '--log-every=[Steps per line of metrics.]:value: ' \
         '--held-out=[Held-out sequences to measure on at the end, at most; 0 for none.]:value: ' \
-        '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--log-every=[Steps per line of metrics.]:value: ' \
+        '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
+        '--wandb=[Project of Weights & Biases that the metrics are sent to as well.]:value: ' \
+        '--max-memory=[Memory to stay below, such as 4G; what is free if not given.]:value: ' \
         '--resume[Insist on continuing: an error if there is no unfinished run.]' \
-        '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
         '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
+        '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
         '--help[Show this message and exit.]' \
-        '1:model:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }'
+        '1:model:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }'
 }
 
 _saecli_validate() {
     _arguments \
-        '--model=[The model; the one that the first suite was made for if not given.]:value:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }' \
-        '--data=[What it reads: othello or chess-random (random games), data:NAME or a folder of token shards; if not given, what the zoo names for the model.]:value:_files -/' \
+        '--model=[The model; the one that the first suite was made for if not given.]:value:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }' \
+        '--data=[What it reads, of which the held-out side is measured; if not given, what the zoo names: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--sequences=[Held-out sequences to measure on.]:value: ' \
         '--n-ctx=[Positions per sequence; 0 for those that the dictionaries were trained on, or 128.]:value: ' \
         '--firing=[More held-out sequences, only to see which features ever fire.]:value: ' \
         '*--require=[Fail (exit code 4) unless this holds at every chosen site: '\''ce_recovered>=0.95'\''. Repeatable.]:value: ' \
         '--device=[Where to compute.]:value:(auto cpu cuda)' \
         '--dtype=[Number type of the model.]:value:(auto float32 bfloat16 float16 float64)' \
+        '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
         '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
         '--seed=[Seed of everything random.]:value: ' \
@@ -224,7 +236,7 @@ _saecli_validate() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -243,13 +255,13 @@ _saecli_download() {
         '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
-        '*:name:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data\:openwebtext data\:pile-10k data\:chess-random data\:chess data\:chess-train data\:othello data\:othello-synthetic data\:python data\:shakespeare data\:tinystories data\:simplestories)'
+        '*:name:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data\:openwebtext data\:pile-10k data\:chess-random data\:chess data\:chess-train data\:othello data\:othello-synthetic data\:python data\:shakespeare data\:tinystories data\:simplestories)'
 }
 
 _saecli_convert() {
@@ -272,7 +284,7 @@ _saecli_convert() {
         '--lossy[Accept a result that differs from the source.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -294,7 +306,7 @@ _saecli_run() {
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
-        '1:template|file:{ compadd -- gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini; _files }'
+        '1:template|file:{ compadd -- boards-chess boards-chess-laptop boards-othello boards-othello-laptop gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m; _files }'
 }
 
 _saecli_zoo() {
@@ -338,12 +350,12 @@ _saecli_zoo_show() {
         '*--include=[Only the dictionaries whose name fits this pattern.]:value: ' \
         '--site=[Where a dictionary reads (and writes), if its files do not say.]:value: ' \
         '--probe[Check on 1,000 tokens that they do on their model what is recorded of them.]' \
-        '--model=[The model to probe with, if it is not the one they name.]:value:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b)' \
+        '--model=[The model to probe with, if it is not the one they name.]:value:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b)' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
-        '1:target:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b)'
+        '1:target:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b)'
 }
 
 _saecli_zoo_cache() {
@@ -385,13 +397,13 @@ _saecli_zoo_cache_prune() {
         '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
-        '*:name:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data\:openwebtext data\:pile-10k data\:chess-random data\:chess data\:chess-train data\:othello data\:othello-synthetic data\:python data\:shakespeare data\:tinystories data\:simplestories)'
+        '*:name:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b data\:openwebtext data\:pile-10k data\:chess-random data\:chess data\:chess-train data\:othello data\:othello-synthetic data\:python data\:shakespeare data\:tinystories data\:simplestories)'
 }
 
 _saecli_schema() {
