@@ -13,7 +13,7 @@ DOOR = Door(
         ("saecli train sae ./my-model --data ./shards --kind mlp_out", "your own model, on your own text"),
         ("saecli train sae --kind 'mlp_in>mlp_out' --latents 2048", "transcoders"),
         ("saecli train sae --activations vectors.npy --site 6.resid_pre", "vectors of your own, no model"),
-        ("saecli train sae --template othello-mini", "the recipe of the embedded dictionaries"),
+        ("saecli train sae othello-mini --template othello-mini", "the recipe of the embedded dictionaries"),
     ],
     parallel=True,
 )
