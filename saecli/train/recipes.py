@@ -30,6 +30,15 @@ class Recipe:
     anneals: bool = False
 
 
+L0_LOSSES: Final = ("target", "l0", "tanh")
+DECODER_NORMS: Final = ("unit", "free")
+
+INITS: Final = ("auto", "random", "active-subspace", "mlp")
+B_DEC_INITS: Final = ("mean", "geometric-median", "zero")
+
+GROUPS: Final = "1/32,1/16,1/8,1/4,17/32"
+"""Shares of the latents, those of dictionary_learning's sweeps."""
+
 RECIPES: Final[dict[str, Recipe]] = {
     "standard": Recipe(
         "dense_step:standard_step", "standard", decoder_norm="free", sparsity="sparsity_weight", anneals=True
@@ -40,6 +49,16 @@ RECIPES: Final[dict[str, Recipe]] = {
     "gated": Recipe("gated_step:gated_step", "gated", decoder_norm="unit", sparsity="sparsity_weight", anneals=True),
     "jumprelu": Recipe("jumprelu_step:jumprelu_step", "jumprelu", decoder_norm="unit", sparsity="target_l0"),
 }
+
+
+COMPILED: Final = ("standard", "gated")
+"""Those that ``--compile`` has a formula of."""
+
+
+def sparsity_of(recipe: str, l0_loss: str) -> str:
+    """The setting that decides how many features are active: of jumprelu without a target the penalty's weight."""
+    sparsity = RECIPES[recipe].sparsity
+    return "sparsity_weight" if sparsity == "target_l0" and l0_loss != "target" else sparsity
 
 
 def step_function(recipe: str) -> StepFunction:
