@@ -10,7 +10,7 @@ from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
 from saecli.train.loop_config import LoopMixin
-from saecli.train.recipes import B_DEC_INITS, DECODER_NORMS, GROUPS, INITS, RECIPES
+from saecli.train.recipes import B_DEC_INITS, DECODER_NORMS, GROUPS, INITS, L0_LOSSES, RECIPES
 
 VECTORS_SITE: Final = "0.resid_pre"
 DROPPED: Final = ("bos", "eos", "pad", "special")
@@ -43,6 +43,11 @@ class SaeTable(CommandConfig):
     )
     target_l0: tuple[float, ...] = option(
         (32.0,), help="Active features per token that are aimed at (jumprelu).", minimum=0.0
+        1.0, help="Last exponent of an annealed penalty (standard, gated); 1 for none.", minimum=0.05, maximum=1.0
+    )
+    l0_loss: str = option(
+        "target", help="Penalty on active features (jumprelu); sparsity_weight sweeps l0 and tanh.", choices=L0_LOSSES
+    )
     )
     sparsity_p: float = option(
     groups: str = option(GROUPS, help="Shares of the latents that the nested groups have (matryoshka).")
@@ -86,7 +91,7 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
     )
     sparsity_weight: tuple[float, ...] = option(
         (1.0,),
-        help="Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable for standard and gated.",
+        help="Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable.",
         minimum=0.0,
         panel="Dictionaries",
     )
@@ -97,6 +102,15 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         panel="Dictionaries",
     )
     sparsity_p: float = option(
+        panel="Dictionaries",
+    )
+    l0_loss: str = option(
+        "target",
+        help="Penalty on active features (jumprelu): target, (L0 / --target-l0 - 1) squared; l0, their number; tanh of "
+        "their size. The last two are swept by --sparsity-weight, and --target-l0 is what thresholds begin at.",
+        choices=L0_LOSSES,
+        panel="Dictionaries",
+    )
         1.0,
         help="Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.",
         minimum=0.05,
@@ -237,6 +251,12 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """The model, and the data by content: of shards the list that has the sha256 of each."""
         named = {**super().input_values(), **data_inputs(self.data)}
+    tanh_scale: float = option(
+        4.0,
+        help="How steep --l0-loss tanh is: tanh(scale times activation times decoder norm).",
+        minimum=1e-6,
+        panel="Training",
+    )
         return {name: values for name, values in named.items() if name != "model" or not self.activations}
 
     def validate(self) -> None:
@@ -281,5 +301,5 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         if self.sae:
             return self.sae
         kinds = self.kind or ("resid_pre",)
-        names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "sparsity_p", "groups")
+        names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "l0_loss", "sparsity_p", "groups")
         return (SaeTable(kind=kinds, **{name: getattr(self, name) for name in names}),)

@@ -14,7 +14,7 @@ from saecli.core.dictionary import DictionaryConfig
 from saecli.core.errors import UsageError
 from saecli.core.model import ModelInfo
 from saecli.core.site import Site
-from saecli.train.recipes import RECIPES
+from saecli.train.recipes import COMPILED, RECIPES, sparsity_of
 from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
 from saecli.train.settings import Settings
 from saecli.train.trainer import TrainerConfig
@@ -51,7 +51,11 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
 
 def _sweeps(table: SaeTable) -> dict[str, tuple[Any, ...]]:
     """The settings of which every value makes a suite: the width, and what sets the sparsity of the architecture."""
-    sparsity = RECIPES[table.arch].sparsity
+    sparsity = sparsity_of(table.arch, table.l0_loss)
+    for name, sparsities in _ONLY_WITH.items():
+        if getattr(config, name) and not any(RECIPES[table.arch].sparsity in sparsities for table in config.tables):
+            fitting = ", ".join(arch for arch, recipe in RECIPES.items() if recipe.sparsity in sparsities)
+            raise UsageError(f"--{name.replace('_', '-')} is for these architectures: {fitting}.")
     return {"latents": table.latents, sparsity: getattr(table, sparsity)}
 
 
@@ -86,10 +90,11 @@ def _plan(
     reads, writes = sites
     width, d_out, latents = info.width(reads), info.width(writes), int(values["latents"])
     recipe = RECIPES[table.arch]
-    sparsity = values[recipe.sparsity]
-    if recipe.sparsity != "sparsity_weight" and not 0 < sparsity <= latents:
+    name = sparsity_of(table.arch, table.l0_loss)
+    sparsity = values[name]
+    if name != "sparsity_weight" and not 0 < sparsity <= latents:
         problem = "is more than" if sparsity else "leaves nothing of"
-        flag = "--" + recipe.sparsity.replace("_", "-")
+        flag = "--" + name.replace("_", "-")
         raise UsageError(f"{flag} {sparsity:g} {problem} the {latents} latents.")
     if table.sparsity_p < 1 and not recipe.anneals:
         raise UsageError(f"--sparsity-p {table.sparsity_p:g}: --arch {table.arch} has no penalty to anneal.")
@@ -100,9 +105,9 @@ def _plan(
         named["aux_k"] = max(1, width // 2)
     if named["decoder_norm"] is None:
         named["decoder_norm"] = recipe.decoder_norm
-    for name, sparsities in _ONLY_WITH.items():
+    for flag, sparsities in _ONLY_WITH.items():
         if recipe.sparsity not in sparsities:
-            named[name] = 0
+            named[flag] = 0
     if named["k_anneal"] and sparsity >= min(width, latents):
         raise UsageError(f"--k-anneal falls from {min(width, latents)} to --k, and {sparsity} is not less.")
     options: dict[str, Any] = {"k": sparsity} if recipe.arch == "topk" else {}

@@ -15,7 +15,9 @@ class Settings:
         decoder_norm: ``unit`` keeps decoder rows at norm 1, ``free`` lets them be.
         k: Active features per vector (topk), on average (batchtopk, matryoshka).
         sparsity_weight: Weight of the sparsity penalty, w in the formulas of the steps (standard, gated, jumprelu).
-        target_l0: Mean number of active features aimed at (jumprelu).
+        target_l0: Mean number of active features aimed at, or begun with (jumprelu).
+        l0_loss: ``target``, ``l0`` or ``tanh``: the penalty (jumprelu).
+        tanh_scale: c of the tanh penalty.
         bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
         sparsity_p: Last exponent of an annealed penalty; 1 for none.
         anneal_start: Share of the run after which the exponent falls.
@@ -38,5 +40,7 @@ class Settings:
     aux_k: int = 512
     aux_coefficient: float = 1 / 32
     dead_after: int = 500_000
+    l0_loss: str = "target"
+    tanh_scale: float = 4.0
     grad_clip: float = 1.0
     precision: str = "fp32"

@@ -134,6 +134,8 @@ def test_groups_are_shares_of_the_latents_and_the_last_takes_the_rest():
         ("batchtopk", {}),
         ("matryoshka", {}),
         ("jumprelu", {}),
+        ("jumprelu", {"l0_loss": "l0", "sparsity_weight": 0.3}),
+        ("jumprelu", {"l0_loss": "tanh", "sparsity_weight": 0.3, "decoder_norm": "free"}),
         ("gated", {"sparsity_weight": 3.0}),
         ("gated", {"sparsity_weight": 3.0, "decoder_norm": "free"}),
         ("gated", {"sparsity_weight": 4.0, "sparsity_p": 0.2, "anneal_start": 0.1}),
@@ -149,6 +151,17 @@ def test_planted_features_are_found(recipe, changes):
     norms_F = made.finished().W_dec_FD.norm(dim=1)
     unit = changes.get("decoder_norm", RECIPES[recipe].decoder_norm) == "unit"
     assert bool(torch.allclose(norms_F, torch.ones(32))) == unit
+
+
+def test_what_sets_the_sparsity_of_jumprelu_depends_on_its_penalty():
+    def variants(**values: object) -> list[tuple[str, float, float]]:
+        config = TrainSaeConfig(arch="jumprelu", layers="0", latents=(40,), **values)  # type: ignore[arg-type]
+        plans = plan_dictionaries(config, tiny_model().info)
+        return [(plan.variant, plan.settings.sparsity_weight, plan.settings.target_l0) for plan in plans]
+
+    assert variants(target_l0=(4.0, 8.0)) == [("l0-4", 1.0, 4.0), ("l0-8", 1.0, 8.0)]
+    swept = variants(l0_loss="tanh", sparsity_weight=(0.1, 0.3), target_l0=(8.0,))
+    assert swept == [("w0.1", 0.1, 8.0), ("w0.3", 0.3, 8.0)]
 
 
 def test_a_table_chooses_its_decoder_norm():

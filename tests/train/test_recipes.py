@@ -76,18 +76,25 @@ class _Step(torch.autograd.Function):
 
 @pytest.mark.parametrize("transcoder", [False, True])
 @pytest.mark.parametrize("dead", [0, 7])
-def test_jumprelu_step_has_the_gradients_of_its_formula(transcoder, dead):
+@pytest.mark.parametrize("l0_loss", ["target", "l0", "tanh"])
+def test_jumprelu_step_has_the_gradients_of_its_formula(transcoder, dead, l0_loss):
     made = cast(JumpReLU, random_dictionary("jumprelu", transcoder))
     made.threshold_F.data.uniform_(0.2, 1.0)
     dead_N = torch.randperm(40)[:dead].sort().values
-    step = batch(transcoder, dead_N=dead_N, target_l0=5.0, sparsity_weight=0.7, bandwidth=0.1, aux_coefficient=0.25)
+    weights: dict[str, object] = {"sparsity_weight": 0.7, "aux_coefficient": 0.25, "tanh_scale": 2.0}
+    step = batch(transcoder, dead_N=dead_N, target_l0=5.0, bandwidth=0.1, l0_loss=l0_loss, **weights)
     window = 0.1 * 12**0.5
     pre = centre(made, step.x_BD) @ made.W_enc_DF + made.b_enc_F
     active = cast(torch.Tensor, _Step.apply(pre, made.threshold_F, window))
     # π H has the gradient π K / ε where the formula says θ K / ε, so the jump is weighted by θ and the rest by π.
     acts = made.threshold_F.detach() * active + (pre - made.threshold_F.detach()) * active.detach()
     mse = (acts @ made.W_dec_FD + made.b_dec_D - step.y_BD).square().mean()
-    loss = mse + 0.7 * (active.sum(1).mean() / 5 - 1) ** 2
+    penalty = {
+        "target": (active.sum(1).mean() / 5 - 1) ** 2,
+        "l0": active.sum(1).mean() / 12,
+        "tanh": (2 * acts * made.W_dec_FD.norm(dim=1)).tanh().sum(1).mean() / 12,
+    }[l0_loss]
+    loss = mse + 0.7 * penalty
     if dead:
         loss = loss + 0.25 * (made.threshold_F - pre)[:, dead_N].relu().mean()
     check_gradients("jumprelu", made, step, loss)
