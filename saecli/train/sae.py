@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from saecli.core.errors import InputError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.fingerprint import fingerprint_module
 from saecli.core.machine import DTYPES
 from saecli.core.model import HookedModel
@@ -25,6 +25,7 @@ from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
 from saecli.train.sae_data import data_fingerprint, left_out, open_data
 from saecli.train.sae_loop import SaeResult, Training
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
+from saecli.train.start import mlp_neurons
 from saecli.train.vectors import VectorFiles, VectorStream
 
 
@@ -75,6 +76,14 @@ def train_sae(
     )
     identity = {"data": data_fingerprint(source), "model": fingerprint}
     training = Training(config, plans, stream, header, identity, folder, progress, threads, ranks)
+    for trainer in training.trainers:
+        if trainer.config.settings.init in ("auto", "mlp"):
+            trainer.neurons = mlp_neurons(model, trainer.config.dictionary)
+            if trainer.neurons is None and trainer.config.settings.init == "mlp":
+                raise UsageError(
+                    f"--init mlp: {trainer.config.name} is no transcoder from mlp_in to mlp_out of an ungated MLP.",
+                    "Try --init auto.",
+                )
     as_it_was = next(model.module.parameters()).dtype
     if config.precision == "fp64":
         model.module.double()

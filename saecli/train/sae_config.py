@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from saecli.core.config import CommandConfig, ResumeMixin, SharedConfig, SitesMixin, argument, option, parse_bytes
+from saecli.core.config import CommandConfig, SitesMixin, argument, option, parse_bytes
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
@@ -15,9 +15,7 @@ from saecli.train.recipes import B_DEC_INITS, DECODER_NORMS, GROUPS, INITS, L0_L
 VECTORS_SITE: Final = "0.resid_pre"
 DROPPED: Final = ("bos", "eos", "pad", "special")
 """Names that ``--drop`` has for tokens."""
-PRECISIONS: Final = {"fp32": "float32", "fp64": "float64"}
-DROPPED: Final = ("bos", "eos", "pad", "special")
-"""Names that ``--drop`` has for tokens."""
+PRECISIONS: Final = {"fp32": "float32", "fp64": "float64", "bf16": "float32", "bf16-screen": "float32"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,24 +41,22 @@ class SaeTable(CommandConfig):
     )
     target_l0: tuple[float, ...] = option(
         (32.0,), help="Active features per token that are aimed at (jumprelu).", minimum=0.0
+    )
+    sparsity_p: float = option(
         1.0, help="Last exponent of an annealed penalty (standard, gated); 1 for none.", minimum=0.05, maximum=1.0
     )
     l0_loss: str = option(
         "target", help="Penalty on active features (jumprelu); sparsity_weight sweeps l0 and tanh.", choices=L0_LOSSES
     )
-    )
-    sparsity_p: float = option(
     groups: str = option(GROUPS, help="Shares of the latents that the nested groups have (matryoshka).")
     decoder_norm: str | None = option(
         None, help="Decoder rows of norm 1 (unit) or of any (free), if not the command's.", choices=DECODER_NORMS
-    )
-        1.0, help="Last exponent of an annealed penalty (standard, gated); 1 for none.", minimum=0.05, maximum=1.0
     )
     lr: float | None = option(None, help="Highest learning rate, if not the command's.", minimum=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
+class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
     """Sparse autoencoders at many sites of a model, trained in one pass of the model."""
 
     command: ClassVar[str] = "train sae"
@@ -102,6 +98,10 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         panel="Dictionaries",
     )
     sparsity_p: float = option(
+        1.0,
+        help="Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.",
+        minimum=0.05,
+        maximum=1.0,
         panel="Dictionaries",
     )
     l0_loss: str = option(
@@ -111,10 +111,6 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         choices=L0_LOSSES,
         panel="Dictionaries",
     )
-        1.0,
-        help="Exponent to which the penalty falls in steps, from 1 (standard, gated): p-annealing, 0.2 is usual.",
-        minimum=0.05,
-        maximum=1.0,
     groups: str = option(
         GROUPS,
         help="Shares of the latents that the nested groups have, the most general first (matryoshka).",
@@ -125,8 +121,6 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         None,
         help="Decoder rows are kept at norm 1 (unit) or not (free); if not given, free for standard, else unit.",
         choices=DECODER_NORMS,
-        panel="Dictionaries",
-    )
         panel="Dictionaries",
     )
 
@@ -183,14 +177,14 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         None,
         help="Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.",
         minimum=0.0,
+        panel="Training",
+    )
     beta1: float = option(
         0.9,
         help="Decay of Adam's running mean of gradients (of their squares: 0.999); 0 in some recipes for gated and "
         "jumprelu.",
         minimum=0.0,
         maximum=0.999,
-        panel="Training",
-    )
         panel="Training",
     )
     warmup: float = option(
@@ -201,6 +195,38 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         help="Share of the tokens, at the end, in which the learning rate falls to zero.",
         minimum=0.0,
         maximum=1.0,
+        panel="Training",
+    )
+    sparsity_warmup: float = option(
+        0.0,
+        help="Share of the tokens in which the weight of the penalty rises from 0 (standard, gated, jumprelu).",
+        minimum=0.0,
+        maximum=1.0,
+        panel="Training",
+    )
+    k_anneal: float = option(
+        0.0,
+        help="Share of the tokens in which the active features fall from the width to --k (topk, batchtopk, "
+        "matryoshka); steps with a large k are slow.",
+        minimum=0.0,
+        maximum=1.0,
+        panel="Training",
+    )
+    init: str = option(
+        "auto",
+        help="Directions to begin with: random; active-subspace, where the outputs vary; mlp, the neurons of the MLP "
+        "that a transcoder stands for. auto is mlp where it can be, active-subspace for attn_out, else random.",
+        choices=INITS,
+        panel="Training",
+    )
+    b_dec_init: str = option(
+        "mean", help="What the decoder's bias begins as, of the outputs.", choices=B_DEC_INITS, panel="Training"
+    )
+    resample_every: int = option(
+        0,
+        help="Vectors after which dead latents begin again as badly reconstructed inputs, while the learning rate is "
+        "at its highest (standard, gated); 0 for never.",
+        minimum=0,
         panel="Training",
     )
     grad_clip: float = option(
@@ -225,6 +251,12 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         minimum=0.0,
         panel="Training",
     )
+    tanh_scale: float = option(
+        4.0,
+        help="How steep --l0-loss tanh is: tanh(scale times activation times decoder norm).",
+        minimum=1e-6,
+        panel="Training",
+    )
     anneal_start: float = option(
         0.3,
         help="Share of the tokens after which the exponent of an annealed penalty falls.",
@@ -234,29 +266,28 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
     )
     device: str = option("cpu", help="Where to train.", choices=("cpu", "cuda", "mps"), panel="Training")
     precision: str = option(
-        "fp32", help="Number type of weights and arithmetic.", choices=tuple(PRECISIONS), panel="Training"
+        "fp32",
+        help="Number type of weights and arithmetic. bf16: of matrix products alone, which pays on hardware with bf16 "
+        "units only; bf16-screen (topk): candidates in bf16, their values computed anew.",
+        choices=tuple(PRECISIONS),
+        panel="Training",
+    )
+    compile: bool = option(
+        False,
+        help="Fuse the step with torch.compile (standard, gated); for accelerators, on a CPU the other way is faster.",
+        panel="Training",
     )
     save_dtype: str = option(
         "float32", help="Number type of the files.", choices=("float32", "float16", "bfloat16"), panel="Training"
     )
 
-    log_every: int = option(50, help="Steps per line of metrics.", minimum=1, panel="Measurement")
     held_out: int = option(
         200, help="Held-out sequences to measure on at the end, at most; 0 for none.", minimum=0, panel="Measurement"
-    )
-    checkpoint_seconds: float = option(
-        120.0, help="Wall-clock seconds between checkpoints.", minimum=0.0, fingerprint=False, panel="Measurement"
     )
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """The model, and the data by content: of shards the list that has the sha256 of each."""
         named = {**super().input_values(), **data_inputs(self.data)}
-    tanh_scale: float = option(
-        4.0,
-        help="How steep --l0-loss tanh is: tanh(scale times activation times decoder norm).",
-        minimum=1e-6,
-        panel="Training",
-    )
         return {name: values for name, values in named.items() if name != "model" or not self.activations}
 
     def validate(self) -> None:
@@ -268,6 +299,11 @@ class TrainSaeConfig(PackMixin, ResumeMixin, SitesMixin, SharedConfig):
         _ = self.dropped_tokens, self.cache_bytes
         if self.warmup + self.decay > 1:
             raise UsageError(f"--warmup {self.warmup} and --decay {self.decay} make more than the whole run.")
+        for name in ("sparsity_warmup", "k_anneal"):
+            if (share := getattr(self, name)) + self.decay > 1:
+                raise UsageError(
+                    f"--{name.replace('_', '-')} {share} reaches into the last part, --decay {self.decay}."
+                )
         if not self.bandwidth > 0:
             raise UsageError("--bandwidth 0: a threshold learns only within a window around it.", "Try 0.01.")
 

@@ -23,11 +23,20 @@ _ROUNDED: Final = Fraction(1, 1000)  # that shares written as decimals may miss 
 _SUITE_NAMES: Final = {"latents": "f{}", "k": "k{}", "sparsity_weight": "w{:g}", "target_l0": "l0-{:g}"}
 
 
+_ONLY_WITH: Final = {
+    "sparsity_warmup": ("sparsity_weight", "target_l0"),
+    "k_anneal": ("k",),
+    "resample_every": ("sparsity_weight",),
+}
+"""Flags that mean something for some architectures alone, by what sets their sparsity."""
+
+
 def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerConfig]:
     """Every dictionary that a configuration asks for, in the order of depth.
 
     Raises:
-        UsageError: A site that the model does not have, two dictionaries at one site of one suite, k above latents.
+        UsageError: A site that the model does not have, two dictionaries at one site of one suite, k above latents,
+            a flag that no architecture uses.
     """
     swept = {name for table in config.tables for name, values in _sweeps(table).items() if len(values) > 1}
     plans: dict[tuple[str, Site], TrainerConfig] = {}
@@ -43,6 +52,10 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
                         f"Two [[sae]] tables train a dictionary at {sites[0]}.", "Give one a name: name = ..."
                     )
                 plans[variant, sites[0]] = plan
+    for name, sparsities in _ONLY_WITH.items():
+        if getattr(config, name) and not any(RECIPES[table.arch].sparsity in sparsities for table in config.tables):
+            fitting = ", ".join(arch for arch, recipe in RECIPES.items() if recipe.sparsity in sparsities)
+            raise UsageError(f"--{name.replace('_', '-')} is for these architectures: {fitting}.")
     written = [(plan.variant, plan.dictionary.writes) for plan in plans.values()]
     if twice := [site for number, (variant, site) in enumerate(written) if (variant, site) in written[:number]]:
         raise UsageError(f"Two dictionaries of one suite write {twice[0]}.")
@@ -52,10 +65,6 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
 def _sweeps(table: SaeTable) -> dict[str, tuple[Any, ...]]:
     """The settings of which every value makes a suite: the width, and what sets the sparsity of the architecture."""
     sparsity = sparsity_of(table.arch, table.l0_loss)
-    for name, sparsities in _ONLY_WITH.items():
-        if getattr(config, name) and not any(RECIPES[table.arch].sparsity in sparsities for table in config.tables):
-            fitting = ", ".join(arch for arch, recipe in RECIPES.items() if recipe.sparsity in sparsities)
-            raise UsageError(f"--{name.replace('_', '-')} is for these architectures: {fitting}.")
     return {"latents": table.latents, sparsity: getattr(table, sparsity)}
 
 
@@ -96,6 +105,10 @@ def _plan(
         problem = "is more than" if sparsity else "leaves nothing of"
         flag = "--" + name.replace("_", "-")
         raise UsageError(f"{flag} {sparsity:g} {problem} the {latents} latents.")
+    if config.compile and table.arch not in COMPILED:
+        raise UsageError(f"--compile is for --arch {' or '.join(COMPILED)}, not {table.arch}.")
+    if config.precision == "bf16-screen" and recipe.arch != "topk":
+        raise UsageError(f"--precision bf16-screen is for --arch topk, not {table.arch}.", "Try --precision bf16.")
     if table.sparsity_p < 1 and not recipe.anneals:
         raise UsageError(f"--sparsity-p {table.sparsity_p:g}: --arch {table.arch} has no penalty to anneal.")
     named = {field.name: values.get(field.name, _told(config, table, field.name)) for field in fields(Settings)}
@@ -129,16 +142,6 @@ def _told(config: TrainSaeConfig, table: SaeTable, name: str) -> Any:
     return value[0] if isinstance(value, tuple) else value
 
 
-def plan_on_vectors(config: TrainSaeConfig, width: int) -> list[TrainerConfig]:
-    """Every dictionary that a configuration asks for on vectors of one width at ``--site``.
-
-    Raises:
-        UsageError: As :func:`plan_dictionaries`.
-    """
-    site = Site.parse(config.site or VECTORS_SITE)
-    tables = tuple(replace(table, kind=(site.kind,), layers=str(site.layer)) for table in config.tables)
-    place = ModelInfo("the site", "", site.layer + 1, width, 1, width, width, 0, 0)
-    return plan_dictionaries(replace(config, sae=tables), place)
 def group_sizes(fractions: str, latents: int) -> list[int]:
     """Features of every group of a Matryoshka dictionary; the last group takes what rounding leaves.
 
@@ -158,3 +161,13 @@ def group_sizes(fractions: str, latents: int) -> list[int]:
     return sizes
 
 
+def plan_on_vectors(config: TrainSaeConfig, width: int) -> list[TrainerConfig]:
+    """Every dictionary that a configuration asks for on vectors of one width at ``--site``.
+
+    Raises:
+        UsageError: As :func:`plan_dictionaries`.
+    """
+    site = Site.parse(config.site or VECTORS_SITE)
+    tables = tuple(replace(table, kind=(site.kind,), layers=str(site.layer)) for table in config.tables)
+    place = ModelInfo("the site", "", site.layer + 1, width, 1, width, width, 0, 0)
+    return plan_dictionaries(replace(config, sae=tables), place)

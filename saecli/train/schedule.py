@@ -1,4 +1,14 @@
-"""What changes in the course of a run: the learning rate and the settings of a step."""
+"""What changes in the course of a run: the learning rate and the settings of a step.
+
+With ``done`` the share of the run before a step::
+
+    learning rate    linear up over ``warmup``, constant, linear to zero over ``decay``
+    penalty          w · min(1, done / sparsity_warmup)
+    active features  round(d (1 − r) + k r),  r = min(1, done / k_anneal),  from the width d down to k
+    exponent         :mod:`saecli.train.anneal`
+
+The forms are those of https://github.com/saprmarks/dictionary_learning, which counts steps.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +32,15 @@ class Schedule:
 
     Args:
         settings: Those of the whole run.
+        first_k: Active features with which an annealed k begins.
 
     Attributes:
         p: Exponent of the penalty.
         next_p: The exponent after the next change of an annealed one.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, first_k: int = 0) -> None:
+        self._settings, self._first_k = settings, first_k
         self._anneal = PAnneal(settings.anneal_start, settings.sparsity_p) if settings.sparsity_p < 1 else None
         self.p = 1.0
         self.next_p: float | None = None
@@ -37,6 +48,12 @@ class Schedule:
     def at(self, done: float) -> Settings:
         """The settings after a share of the run; to be asked once a step, in order."""
         settings = self._settings
+        if settings.sparsity_warmup:
+            share = min(1.0, done / settings.sparsity_warmup)
+            settings = replace(settings, sparsity_weight=settings.sparsity_weight * share)
+        if settings.k_anneal:
+            share = min(1.0, done / settings.k_anneal)
+            settings = replace(settings, k=round(self._first_k * (1 - share) + settings.k * share))
         if self._anneal is not None:
             self._anneal.advance(done)
             self.p, self.next_p = self._anneal.p, self._anneal.next_p

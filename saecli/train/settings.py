@@ -21,26 +21,38 @@ class Settings:
         bandwidth: Width of the window around a threshold, in root mean square norms of the input (jumprelu).
         sparsity_p: Last exponent of an annealed penalty; 1 for none.
         anneal_start: Share of the run after which the exponent falls.
+        sparsity_warmup: Share of the run in which the weight of the penalty rises; 0 for none.
+        k_anneal: Share of the run in which the active features fall from the width to k; 0 for none.
+        init: How weights begin: ``auto``, or a name of :mod:`saecli.train.start`.
+        b_dec_init: How the decoder's bias begins: ``mean``, ``geometric-median`` or ``zero``.
+        resample_every: Vectors between resamplings of dead latents; 0 for none (:mod:`saecli.train.resample`).
         aux_k: Latents among the dead that reconstruct the residual error.
         aux_coefficient: Weight of the auxiliary loss.
         dead_after: Vectors without firing after which a latent counts as dead.
         grad_clip: Largest gradient norm; 0 for no limit.
+        precision: Of the matrix products (:mod:`saecli.train.products`): a name of ``--precision``.
+        compile: Whether the step is a formula fused by torch.compile (:mod:`saecli.train.compiled_step`).
     """
 
     lr: float = 1e-3
-    k: int = 32
-    sparsity_weight: float = 1.0
-        precision: Of the matrix products (:mod:`saecli.train.products`): a name of ``--precision``.
-    target_l0: float = 32.0
-    bandwidth: float = 1e-2
-    sparsity_p: float = 1.0
     beta1: float = 0.9
     decoder_norm: str = "unit"
+    k: int = 32
+    sparsity_weight: float = 1.0
+    target_l0: float = 32.0
+    l0_loss: str = "target"
+    tanh_scale: float = 4.0
+    bandwidth: float = 1e-2
+    sparsity_p: float = 1.0
     anneal_start: float = 0.3
+    sparsity_warmup: float = 0.0
+    k_anneal: float = 0.0
+    init: str = "auto"
+    b_dec_init: str = "mean"
+    resample_every: int = 0
     aux_k: int = 512
     aux_coefficient: float = 1 / 32
     dead_after: int = 500_000
-    l0_loss: str = "target"
-    tanh_scale: float = 4.0
     grad_clip: float = 1.0
     precision: str = "fp32"
+    compile: bool = False

@@ -1,9 +1,7 @@
 """The trainer of one dictionary: initialisation, optimiser, dead latents, and what is undone at the end.
 
-Dictionaries are trained on scaled activations, x' = s x with s² = 1 / (mean over dimensions of the variance of x), so
-that one learning rate, one clipping norm and one L1 weight mean the same at every site. At the end the scale is folded
-into the weights; decoder rows of an autoencoder keep their norm, since ReLU and TopK commute with a positive factor:
-b_enc := b_enc' / s_in (thresholds likewise), W_dec := W_dec' s_in / s_out, b_dec := b_dec' / s_out.
+Dictionaries are trained on scaled activations, so that one learning rate, one clipping norm and one sparsity weight
+mean the same at every site; at the end the units are folded into the weights (:mod:`saecli.train.units`).
 """
 
 from __future__ import annotations
@@ -14,17 +12,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.ranks import ONE, Ranks
 from saecli.dictionaries import make_dictionary
 from saecli.dictionaries.jumprelu import JumpReLU
+from saecli.train.compiled_step import compiled_step
 from saecli.train.recipes import RECIPES, step_function
+from saecli.train.resample import resample
 from saecli.train.schedule import Schedule
 from saecli.train.settings import Settings
-from saecli.train.start import initial_weights, start_from, unit_scale
+from saecli.train.start import Neurons, initial_weights, start_from
 from saecli.train.step import StepInput, StepOutput, Workspace
+from saecli.train.units import Units, usual_rows
+from saecli.train.update import Update
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class DictionaryTrainer:
         device: Where.
         dtype: Of the weights.
         ranks: The processes; each steps on its rows, and all have the same weights.
+
+    Attributes:
+        units: Those of training.
+        neurons: Of the MLP that a transcoder stands for, to begin as; None for other weights.
     """
 
     def __init__(
@@ -69,22 +75,36 @@ class DictionaryTrainer:
         self.config, self._ranks = config, ranks
         shape = config.dictionary
         self.dictionary = make_dictionary(shape).to(device, dtype)
-        self.scale_in = self.scale_out = 1.0
+        self.units, self._seen = Units(), 0
+        self.neurons: Neurons | None = None
         self.since_fired_F = torch.zeros(shape.n_latents, dtype=torch.int64, device=device)
-        self.schedule = Schedule(config.settings)
-        self._recipe, self._step = RECIPES[config.recipe], step_function(config.recipe)
+        self.schedule = Schedule(config.settings, min(shape.d_in, shape.n_latents))
+        compiled = config.settings.compile
+        self._recipe = RECIPES[config.recipe]
+        self._step = compiled_step(config.recipe) if compiled else step_function(config.recipe)
         initial_weights(self.dictionary, _seed(config))
         lr, betas = config.settings.lr, (config.settings.beta1, 0.999)
-        self._adam = torch.optim.Adam(self.dictionary.parameters(), lr, betas, fused=device.type != "mps")
+        self._update = Update(self.dictionary, lr, betas)
 
     @torch.no_grad()
     def start(self, x_ND: Tensor, y_ND: Tensor) -> None:
-        """Set scales, biases and thresholds from a first sample, in the units of the model (:func:`start_from`)."""
-        self.scale_in, self.scale_out = unit_scale(x_ND), unit_scale(y_ND)
-        x_scaled_ND = x_ND * self.scale_in
-        y_scaled_ND = x_scaled_ND if y_ND is x_ND else y_ND * self.scale_out
-        active = getattr(self.config.settings, self._recipe.sparsity)
-        start_from(self.dictionary, x_scaled_ND, y_scaled_ND, active)
+        """Set units, weights, biases and thresholds from a first sample (:func:`start_from`).
+
+        Args:
+            x_ND, y_ND: The sample in the units of the model, one tensor for an autoencoder; outliers are passed over.
+        """
+        settings, same = self.config.settings, y_ND is x_ND
+        usual_N = usual_rows(x_ND) if same else usual_rows(x_ND) & usual_rows(y_ND)
+        x_ND = x_ND[usual_N]
+        y_ND = x_ND if same else y_ND[usual_N]
+        self.units = Units.of(x_ND, y_ND, centre=not self.dictionary.subtracts_b_dec)
+        self.units.enter_(x_ND, y_ND)
+        init = settings.init
+        if init == "auto":
+            init = "active-subspace" if self.config.dictionary.writes.canonical.kind == "attn_out" else "random"
+        active = getattr(settings, self._recipe.sparsity)
+        start_from(self.dictionary, x_ND, y_ND, active, init, settings.b_dec_init, self.neurons, self.units)
+        self.neurons = None
 
     @torch.no_grad()
     def step(
@@ -103,10 +123,7 @@ class DictionaryTrainer:
             What the step found, of the whole batch.
         """
         settings = self.schedule.at(done)
-        same = y_BD is x_BD
-        x_BD *= self.scale_in
-        if not same:
-            y_BD *= self.scale_out
+        self.units.enter_(x_BD, y_BD)
         dead_N = (self.since_fired_F >= settings.dead_after).nonzero()[:, 0]
         p, next_p = self.schedule.p, self.schedule.next_p
         given = StepInput(x_BD, y_BD, dead_N, settings, p, next_p, space, total, self._ranks)
@@ -115,8 +132,23 @@ class DictionaryTrainer:
         self.since_fired_F += given.batch
         self.since_fired_F[out.fired_F] = 0
         if math.isfinite(out.loss):
-            self._update(settings, lr_factor)
+            self._update.apply(settings.lr * lr_factor, settings.grad_clip, settings.decoder_norm == "unit")
+            if isinstance(self.dictionary, JumpReLU):
+                self.dictionary.threshold_F.clamp_(min=0)
+        self._resample(x_BD, y_BD, given.batch, lr_factor == 1)
         return out
+
+    def _resample(self, x_BD: Tensor, y_BD: Tensor, batch: int, allowed: bool) -> None:
+        """Resample latents that have long been dead, once in every so many vectors."""
+        every, before = self.config.settings.resample_every, self._seen
+        self._seen += batch
+        if not every or self._seen // every == before // every or not allowed:
+            return
+        dead_N = (self.since_fired_F >= every // 2).nonzero()[:, 0]
+        seed = (_seed(self.config) + self._seen) % (1 << 63)
+        changed_N = resample(self.dictionary, x_BD, y_BD, dead_N, seed, self._ranks)
+        self._update.forget(changed_N)
+        self.since_fired_F[changed_N] = 0
 
     def _summed(self, out: StepOutput) -> StepOutput:
         """Adds up the shares of all processes, gradients too, in one exchange."""
@@ -134,25 +166,6 @@ class DictionaryTrainer:
         loss, mse, l0, aux, *penalties = values.tolist()
         return StepOutput(loss, mse, l0, fired_F > 0, aux, (penalties[0], penalties[1]) if penalties else None)
 
-    def _update(self, settings: Settings, lr_factor: float) -> None:
-        decoder = self.dictionary.W_dec_FD
-        if settings.decoder_norm == "unit" and decoder.grad is not None:
-            along_F11 = decoder.grad[:, None] @ decoder[:, :, None]  # no temporary of the decoder's size
-            decoder.grad.addcmul_(decoder, along_F11[:, 0], value=-1)
-        if settings.grad_clip:
-            gradients = [p.grad for p in self.dictionary.parameters() if p.grad is not None]
-            norm = float(nn.utils.get_total_norm(gradients))
-            if norm > settings.grad_clip:
-                for gradient in gradients:
-                    gradient *= settings.grad_clip / norm
-        for group in self._adam.param_groups:
-            group["lr"] = settings.lr * lr_factor
-        self._adam.step()
-        if settings.decoder_norm == "unit":
-            decoder /= decoder.norm(dim=1, keepdim=True)
-        if isinstance(self.dictionary, JumpReLU):
-            self.dictionary.threshold_F.clamp_(min=0)
-
     @property
     def dead_share(self) -> float:
         """Share of latents that have not fired for ``dead_after`` vectors."""
@@ -161,35 +174,29 @@ class DictionaryTrainer:
     @torch.no_grad()
     def finished(self) -> Dictionary:
         """A copy in the units of the model, on the CPU, in the plain memory layout, without gradients."""
-        result = make_dictionary(self.config.dictionary)
-        state = {
-            name: value.detach().cpu().contiguous().clone() for name, value in self.dictionary.state_dict().items()
-        }
-        for name in ("b_enc_F", "b_mag_F", "threshold_F"):
-            if name in state:
-                state[name] /= self.scale_in
-        state["b_dec_D"] /= self.scale_out
-        if self.scale_in != self.scale_out:
-            state["W_dec_FD"] *= self.scale_in / self.scale_out
-        result.load_state_dict(state)
-        return result.requires_grad_(False).eval()
+        result = make_dictionary(self.config.dictionary).to(self.dictionary.b_dec_D.dtype)
+        state = self.dictionary.state_dict().items()
+        result.load_state_dict({name: value.detach().cpu().contiguous().clone() for name, value in state})
+        self.units.leave(result)
+        return result.float().requires_grad_(False).eval()
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
         return {
             "dictionary": self.dictionary.state_dict(),
-            "adam": self._adam.state_dict(),
+            "adam": self._update.state(),
             "since_fired": self.since_fired_F,
-            "scale": [self.scale_in, self.scale_out],
+            "units": self.units.state(),
+            "seen": self._seen,
             "schedule": self.schedule.state(),
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state`."""
         self.dictionary.load_state_dict(state["dictionary"])
-        self._adam.load_state_dict(state["adam"])
+        self._update.load(state["adam"])
         self.since_fired_F.copy_(state["since_fired"])
-        self.scale_in, self.scale_out = state["scale"]
+        self.units, self._seen = Units.load(state["units"]), state["seen"]
         self.schedule.load(state["schedule"])
 
 

@@ -285,7 +285,7 @@ def test_training_reaches_what_it_should_and_is_stored_in_the_units_of_the_model
     if made.config.recipe in ("jumprelu", "batchtopk", "matryoshka"):
         assert l0 == pytest.approx(3, rel=0.2)
     # The scale is folded into every weight that has one: what the trained units give, the model's units give.
-    scaled = made.dictionary((x * made.scale_in).clone()).detach() / made.scale_out
+    scaled = made.dictionary((x * made.units.scale_in).clone()).detach() / made.units.scale_out
     torch.testing.assert_close(finished(x), scaled, rtol=1e-3, atol=1e-2)
 
 
@@ -303,17 +303,3 @@ def test_a_trainer_goes_on_from_its_state_in_the_same_bits(recipe, sparsity_p):
     train(again, 5, 12)
     a, b = whole.finished().state_dict(), again.finished().state_dict()
     assert all(torch.equal(a[name], b[name]) for name in a)
-
-
-def test_a_transcoder_starts_with_what_the_output_covaries_with():
-    generator = torch.Generator().manual_seed(2)
-    map_DD = torch.randn(8, 8, generator=generator)
-    made = trainer("topk", writes=OUT)
-    x = torch.randn(4000, 8, generator=generator)  # white, so covariance with the output is the map itself
-    made.start(x, x @ map_DD + 5)
-    expected_FD = torch.nn.functional.normalize(made.dictionary.W_enc_DF.T @ map_DD, dim=1)
-    assert (made.dictionary.W_dec_FD * expected_FD).sum(1).min() > 0.99
-    torch.testing.assert_close(made.dictionary.W_dec_FD.norm(dim=1), torch.ones(32))
-    autoencoder = trainer("topk")
-    autoencoder.start(x, x)
-    torch.testing.assert_close(autoencoder.dictionary.W_dec_FD, autoencoder.dictionary.W_enc_DF.T)
