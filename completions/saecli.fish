@@ -171,6 +171,8 @@ complete -c saecli -n '__saecli_at "train sae"' -l tanh-scale -d 'How steep --l0
 complete -c saecli -n '__saecli_at "train sae"' -l anneal-start -d 'Share of the tokens after which the exponent of an annealed penalty falls.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l device -d 'Where to train.' -x -a 'cpu cuda mps'
 complete -c saecli -n '__saecli_at "train sae"' -l precision -d 'Number type of weights and arithmetic. bf16: of matrix products alone, which pays on hardware with bf16 units only; bf16-screen (topk): candidates in bf16, their values computed anew.' -x -a 'fp32 fp64 bf16 bf16-screen'
+complete -c saecli -n '__saecli_at "train sae"' -l compile -d 'Fuse the step with torch.compile (standard, gated); for accelerators, on a CPU the other way is faster.'
+complete -c saecli -n '__saecli_at "train sae"' -l no-compile -d 'Fuse the step with torch.compile (standard, gated); for accelerators, on a CPU the other way is faster.'
 complete -c saecli -n '__saecli_at "train sae"' -l save-dtype -d 'Number type of the files.' -x -a 'float32 float16 bfloat16'
 complete -c saecli -n '__saecli_at "train sae"' -l held-out -d 'Held-out sequences to measure on at the end, at most; 0 for none.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'

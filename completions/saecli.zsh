@@ -191,6 +191,8 @@ _saecli_train_sae() {
         '--anneal-start=[Share of the tokens after which the exponent of an annealed penalty falls.]:value: ' \
         '--device=[Where to train.]:value:(cpu cuda mps)' \
         '--precision=[Number type of weights and arithmetic. bf16: of matrix products alone, which pays on hardware with bf16 units only; bf16-screen (topk): candidates in bf16, their values computed anew.]:value:(fp32 fp64 bf16 bf16-screen)' \
+        '--compile[Fuse the step with torch.compile (standard, gated); for accelerators, on a CPU the other way is faster.]' \
+        '--no-compile[Fuse the step with torch.compile (standard, gated); for accelerators, on a CPU the other way is faster.]' \
         '--save-dtype=[Number type of the files.]:value:(float32 float16 bfloat16)' \
         '--held-out=[Held-out sequences to measure on at the end, at most; 0 for none.]:value: ' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \

@@ -16,10 +16,11 @@ it, K(z) = 1[|z| < 1/2]::
 
 Source: Rajamanoharan et al. 2024, https://arxiv.org/abs/2407.14435 (l0; the target in its appendix); tanh: Conerly et
 al. 2025, https://transformer-circuits.pub/2025/january-update, and sae-lens, both with c = 4 and the norms of free
-decoder rows; a penalty on f alone moves θ through ∂f/∂θ and π where a feature is active. The window is that of the paper's formulas, around
-θ on both sides; codes that evaluate it on f see its upper half alone. ε is ``bandwidth`` · √d_in: the paper's inputs
-have mean squared norm 1, ours d_in. The default is ten times the paper's 0.001: with a
-narrower window L0 takes more steps to reach its target, and these runs are short.
+decoder rows; a penalty on f alone moves θ through ∂f/∂θ and π where a feature is active.
+
+The window is that of the paper's formulas, around θ on both sides; codes that evaluate it on f see its upper half
+alone. ε is ``bandwidth`` · √d_in: the paper's inputs have mean squared norm 1, ours d_in. The default is ten times the
+paper's 0.001: with a narrower window L0 takes more steps to reach its target, and these runs are short.
 
 A dead latent has no gradient in its encoder. ``aux_coefficient · mean ReLU(θ − π)`` over batch and dead latents lifts
 it (Conerly et al. 2025, https://transformer-circuits.pub/2025/january-update).
