@@ -222,7 +222,29 @@ class SharedConfig(CallConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelConfigMixin(CommandConfig):
+class MemoryMixin(CommandConfig):
+    """The flag of a command that finds out beforehand whether it fits."""
+
+    max_memory: str | None = option(
+        None,
+        help="Memory to stay below, such as 4G; what is free if not given.",
+        metavar="SIZE",
+        fingerprint=False,
+        panel="Machine",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _ = self.max_memory_bytes
+
+    @property
+    def max_memory_bytes(self) -> int | None:
+        """The memory limit in bytes, or None."""
+        return None if self.max_memory is None else parse_bytes(self.max_memory, "--max-memory")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfigMixin(MemoryMixin):
     """The flags of a command that runs a model."""
 
     device: str = option("auto", help="Where to compute.", choices=("auto", "cpu", "cuda", "mps"), panel="Machine")
@@ -235,13 +257,10 @@ class ModelConfigMixin(CommandConfig):
     batch_size: str = option(
         "auto", help="Items computed together: a number or auto.", metavar="N|auto", fingerprint=False, panel="Machine"
     )
-    max_memory: str | None = option(
-        None, help="Memory to stay below, such as 4G.", metavar="SIZE", fingerprint=False, panel="Machine"
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _ = self.batch_items, self.max_memory_bytes
+        _ = self.batch_items
 
     @property
     def batch_items(self) -> int | None:
@@ -251,11 +270,6 @@ class ModelConfigMixin(CommandConfig):
         if not self.batch_size.isdecimal() or int(self.batch_size) < 1:
             raise UsageError(f"--batch-size {self.batch_size} is neither a positive number nor auto.")
         return int(self.batch_size)
-
-    @property
-    def max_memory_bytes(self) -> int | None:
-        """The memory limit in bytes, or None."""
-        return None if self.max_memory is None else parse_bytes(self.max_memory, "--max-memory")
 
 
 @dataclass(frozen=True, kw_only=True)
