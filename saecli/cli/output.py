@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from saecli.core.errors import SaecliError
@@ -77,13 +77,21 @@ class Bars:
         self._tasks: dict[str, Any] = {}
         self._next_line = time.monotonic() + LOG_EVERY_S
 
-    def __call__(self, label: str, done: float | None = None, total: float | None = None, detail: str = "") -> None:
+    def __call__(
+        self,
+        label: str,
+        done: float | None = None,
+        total: float | None = None,
+        detail: str = "",
+        table: Sequence[Sequence[str]] = (),
+    ) -> None:
         if self._output.quiet:
             return
         if done is None:
             self._line(plain_text(label))
         elif self._terminal:
             self._bar(label, done, total, detail)
+            self._show(table)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LOG_EVERY_S
             share = f"{done:g} of {total:g}" if total is not None else f"{done:g}"
@@ -98,9 +106,11 @@ class Bars:
     def _bar(self, label: str, done: float, total: float | None, detail: str) -> None:
         if self._rich is None:
             from rich.console import Console
-            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
-            self._rich = Progress(
+            from saecli.cli.bars import ProgressAndTable
+
+            self._rich = ProgressAndTable(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TextColumn("{task.percentage:>3.0f}%"),
@@ -115,6 +125,10 @@ class Bars:
         if label not in self._tasks:
             self._tasks[label] = self._rich.add_task(label, total=total, detail=detail)
         self._rich.update(self._tasks[label], completed=done, total=total, detail=detail)
+
+    def _show(self, table: Sequence[Sequence[str]]) -> None:
+        if table:
+            self._rich.table = [[plain_text(word) for word in row] for row in table]
 
     def close(self) -> None:
         """Clears the bars."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ from saecli.core.ranks import ONE, Ranks
 
 _START_AGAIN = "Start again with --overwrite."
 _LONG = 40
+
+Mirror = Callable[[dict[str, Any]], None]
+"""Takes a record of metrics."""
 
 
 class Checkpoint:
@@ -109,12 +112,17 @@ class Checkpoint:
 class MetricsFile:
     """JSON lines of numbers, one object per line; the first process writes them.
 
+    Args:
+        path: The file.
+        ranks: The processes of the run.
+        mirror: Told of every record that is added.
+
     Attributes:
         records: All of the run so far, to be kept in its checkpoint.
     """
 
-    def __init__(self, path: Path, ranks: Ranks = ONE) -> None:
-        self.path, self._ranks = path, ranks
+    def __init__(self, path: Path, ranks: Ranks = ONE, mirror: Mirror | None = None) -> None:
+        self.path, self._ranks, self._mirror = path, ranks, mirror
         self.records: list[dict[str, Any]] = []
 
     def start(self, records: list[dict[str, Any]]) -> None:
@@ -129,6 +137,9 @@ class MetricsFile:
         if self._ranks.first:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write("".join(map(_line, records)))
+        if self._mirror is not None:
+            for record in records:
+                self._mirror(record)
 
 
 def _line(record: dict[str, Any]) -> str:

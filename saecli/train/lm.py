@@ -33,7 +33,7 @@ from saecli.core.progress import Progress, silent
 from saecli.core.ranks import ONE, Ranks
 from saecli.data.sets import open_source
 from saecli.data.source import TokenSource
-from saecli.train.checkpoint import Checkpoint, MetricsFile
+from saecli.train.checkpoint import Checkpoint, MetricsFile, Mirror
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.lm_step import accumulate_gradients, learning_rate, make_optimizers
 
@@ -88,6 +88,7 @@ def train_lm(
     stop: Callable[[], bool] = lambda: False,
     source: TokenSource | None = None,
     ranks: Ranks = ONE,
+    mirror: Mirror | None = None,
 ) -> LMResult:
     """Trains a GPT; continues if the folder holds a checkpoint of the same recipe.
 
@@ -101,13 +102,14 @@ def train_lm(
             exception between checkpoints (Ctrl-C included) leaves the last checkpoint intact.
         source: the data, if not the one the configuration names.
         ranks: the processes that train together; each has joined, and calls this with the same configuration.
+        mirror: told of every record of metrics.
 
     Raises:
         InputError: the checkpoint to resume is of another configuration or cannot be read.
         Failure: the loss, the gradient or the weights are no longer finite, or a checkpoint cannot be written; the last
             checkpoint is kept.
     """
-    training = _Training(config, folder, source or make_source(config, progress), progress, ranks)
+    training = _Training(config, folder, source or make_source(config, progress), progress, ranks, mirror)
     if not config.overwrite and (state := training.checkpoint.read(config.device)) is not None:
         training.load(state)
     elif config.resume:
@@ -124,11 +126,19 @@ def model_shape(config: TrainLMConfig, source: TokenSource) -> GPTConfig:
 class _Training:
     """The state of a run and its loop."""
 
-    def __init__(self, config: TrainLMConfig, folder: Path, source: TokenSource, progress: Progress, ranks: Ranks):
+    def __init__(
+        self,
+        config: TrainLMConfig,
+        folder: Path,
+        source: TokenSource,
+        progress: Progress,
+        ranks: Ranks,
+        mirror: Mirror | None,
+    ):
         self.config, self.source, self._progress, self._ranks = config, source, progress, ranks
         folder.mkdir(parents=True, exist_ok=True)
         self.checkpoint = Checkpoint(folder / CHECKPOINT, _SCHEMA, _recipe(config), ranks)
-        self._metrics = MetricsFile(folder / METRICS, ranks)
+        self._metrics = MetricsFile(folder / METRICS, ranks, mirror)
         torch.manual_seed(config.seed)
         self.model = GPT(model_shape(config, source)).to(config.device)
         if config.precision == "fp64":

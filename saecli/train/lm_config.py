@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saecli.core.config import ResumeMixin, SharedConfig, option, parse_bytes
+from saecli.core.config import option
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
+from saecli.train.loop_config import LoopMixin
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainLMConfig(PackMixin, ResumeMixin, SharedConfig):
+class TrainLMConfig(PackMixin, LoopMixin):
     """A small GPT and how it is trained; the template othello-mini has the embedded model's recipe."""
 
     command: ClassVar[str] = "train lm"
@@ -107,25 +108,8 @@ class TrainLMConfig(PackMixin, ResumeMixin, SharedConfig):
         panel="Training",
     )
 
-    log_every: int = option(50, help="Steps per line of training loss.", minimum=1, panel="Measurement")
     eval_every: int = option(500, help="Steps between measurements on held-out data.", minimum=1, panel="Measurement")
     held_out: int = option(500, help="Held-out sequences to measure on.", minimum=1, panel="Measurement")
-    checkpoint_seconds: float = option(
-        120.0, help="Wall-clock seconds between checkpoints.", minimum=0.0, fingerprint=False, panel="Measurement"
-    )
-
-    max_memory: str | None = option(
-        None,
-        help="Memory to stay below, such as 4G; otherwise what is free.",
-        metavar="SIZE",
-        fingerprint=False,
-        panel="Run",
-    )
-
-    @property
-    def max_memory_bytes(self) -> int | None:
-        """The memory limit in bytes, or None."""
-        return None if self.max_memory is None else parse_bytes(self.max_memory, "--max-memory")
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """The data by content: of shards the list that has the sha256 of each, of text its files."""
@@ -133,7 +117,6 @@ class TrainLMConfig(PackMixin, ResumeMixin, SharedConfig):
 
     def validate(self) -> None:
         """Refuses values that do not go together."""
-        _ = self.max_memory_bytes
         if self.d_model % self.n_head:
             raise UsageError(f"--d-model {self.d_model} is not a multiple of --n-head {self.n_head}.")
         if self.norm == "layernorm" and self.tanh_alpha != TrainLMConfig.tanh_alpha:

@@ -24,6 +24,7 @@ from saecli.formats.hf_gpt2 import load_gpt, save_gpt
 from saecli.train.lm import METRICS, make_source, model_shape, train_lm
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.lm_memory import memory_need
+from saecli.train.tracking import tracked
 from zoo.reading import make_data
 
 MODEL = "model"
@@ -107,8 +108,8 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult | 
     if shards is not None and shards.note:
         progress(f"{shards.note}.")
     _require_memory(config, source, ranks)
-    with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
-        trained = train_lm(config, run.work, progress, stop, source, ranks)
+    with tracked(config.wandb, run, config) as mirror, deferred_interrupt() as stop:  # Ctrl-C ends the step, keeps it
+        trained = train_lm(config, run.work, progress, stop, source, ranks, mirror)
         stop.deliver()
         if not trained.complete:  # another process was told to stop
             raise Terminated

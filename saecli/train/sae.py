@@ -21,6 +21,7 @@ from saecli.core.ranks import ONE, Ranks
 from saecli.core.suite import SuiteInfo
 from saecli.data.source import TokenSource
 from saecli.train.activations import ActivationStream
+from saecli.train.checkpoint import Mirror
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
 from saecli.train.sae_data import data_fingerprint, left_out, open_data
 from saecli.train.sae_loop import SaeResult, Training
@@ -38,6 +39,7 @@ def train_sae(
     source: TokenSource | None = None,
     threads: int | None = None,
     ranks: Ranks = ONE,
+    mirror: Mirror | None = None,
 ) -> SaeResult:
     """Trains the dictionaries of a configuration; continues if the folder holds a checkpoint of the same recipe.
 
@@ -51,6 +53,7 @@ def train_sae(
         threads: CPU threads; those torch has if not given.
         ranks: The processes that train together: each runs the model on its part of the sequences and steps on its
             part of every batch.
+        mirror: Told of every record of metrics.
 
     Raises:
         InputError: The checkpoint is of another recipe or damaged; or as :func:`saecli.train.sae_data.open_data`.
@@ -75,7 +78,7 @@ def train_sae(
         left_out=special,
     )
     identity = {"data": data_fingerprint(source), "model": fingerprint}
-    training = Training(config, plans, stream, header, identity, folder, progress, threads, ranks)
+    training = Training(config, plans, stream, header, identity, folder, progress, threads, ranks, mirror)
     for trainer in training.trainers:
         if trainer.config.settings.init in ("auto", "mlp"):
             trainer.neurons = mlp_neurons(model, trainer.config.dictionary)
@@ -101,6 +104,7 @@ def train_on_vectors(
     stop: Callable[[], bool] = lambda: False,
     threads: int | None = None,
     ranks: Ranks = ONE,
+    mirror: Mirror | None = None,
 ) -> SaeResult:
     """Trains dictionaries on vectors of one's own, as :func:`train_sae` does on a model's; the suites name no model."""
     plans = plan_on_vectors(config, files.width)
@@ -108,7 +112,9 @@ def train_on_vectors(
     dtype = DTYPES[PRECISIONS[config.precision]]
     stream = VectorStream(files, site, config.buffer, config.seed, torch.device(config.device), dtype, ranks)
     header = SuiteInfo(name=Path(config.activations[0]).stem, model="")
-    training = Training(config, plans, stream, header, {"data": files.identity}, folder, progress, threads, ranks)
+    training = Training(
+        config, plans, stream, header, {"data": files.identity}, folder, progress, threads, ranks, mirror
+    )
     return _trained(training, config, folder, stop)
 
 

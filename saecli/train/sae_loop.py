@@ -1,5 +1,8 @@
 """The loop of ``saecli train sae``: blocks, batches, steps, metrics, checkpoints.
 
+What is kept of a dictionary is its last state. No earlier one is better: the learning rate has fallen to zero, and
+before that penalties, exponents and thresholds were still on their way, so that losses cannot be compared.
+
 The dictionaries of a step share nothing, so they are stepped side by side, one per thread. Their order, the block's
 content and every seed are functions of the configuration: a resumed run ends in the same bits as an uninterrupted one
 on the same machine with the same number of threads.
@@ -23,7 +26,7 @@ from saecli.core.progress import Progress
 from saecli.core.ranks import ONE, Ranks
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.train.activations import Block, Filling, Part, Stream
-from saecli.train.checkpoint import Checkpoint, MetricsFile
+from saecli.train.checkpoint import Checkpoint, MetricsFile, Mirror
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
 from saecli.train.schedule import learning_rate
 from saecli.train.step import StepOutput
@@ -68,6 +71,7 @@ class Training:
         progress: Progress,
         threads: int | None,
         ranks: Ranks = ONE,
+        mirror: Mirror | None = None,
     ) -> None:
         self.config, self.stream, self.folder, self._progress = config, stream, folder, progress
         self._header, self._ranks, self.threads = header, ranks, threads or torch.get_num_threads()
@@ -75,7 +79,7 @@ class Training:
         dtype = DTYPES[PRECISIONS[config.precision]]
         self.trainers = [DictionaryTrainer(plan, stream.device, dtype, ranks) for plan in plans]
         self._checkpoint = Checkpoint(folder / CHECKPOINT, _SCHEMA, self._recipe() | identity, ranks)
-        self._metrics = MetricsFile(folder / METRICS, ranks)
+        self._metrics = MetricsFile(folder / METRICS, ranks, mirror)
         # The largest first, so that no worker ends with a long one.
         latents = [trainer.config.dictionary.n_latents for trainer in self.trainers]
         self._order = sorted(range(len(latents)), key=lambda number: -latents[number])
@@ -192,7 +196,13 @@ class Training:
         explained = [line["variance_explained"] for line in lines]
         dead = max(line["dead_share"] for line in lines)
         detail = f"variance explained {min(explained):.3f} to {max(explained):.3f}, dead at most {dead:.1%}"
-        self._progress("training", min(self.tokens, self.config.tokens), self.config.tokens, detail)
+        titles = ("", "variance explained", "L0", "dead")
+        numbers = [
+            (f"{one['variance_explained']:.4f}", f"{one['l0']:.1f}", f"{one['dead_share']:.1%}") for one in lines
+        ]
+        rows = [(trainer.config.name, *one) for trainer, one in zip(self.trainers, numbers, strict=True)]
+        done = min(self.tokens, self.config.tokens)
+        self._progress("training", done, self.config.tokens, detail, [titles, *rows])
 
     def _suites(self) -> dict[str, Suite]:
         suites: dict[str, Suite] = {}

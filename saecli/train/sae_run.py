@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from saecli.core.cache import Cache
+from saecli.core.errors import Terminated
 from saecli.core.fidelity import SuiteFidelity, measure_suites
-from saecli.core.interrupt import deferred_interrupt
+from saecli.core.interrupt import Stop, deferred_interrupt
 from saecli.core.machine import DTYPES, torch_device
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress
+from saecli.core.ranks import Ranks, ranks_here
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
 from saecli.core.suite import Suite
+from saecli.core.threads import default_threads
 from saecli.formats.suite import rounded, suite_files, with_measurements
 from saecli.train.activation_cache import RememberingModel
+from saecli.train.checkpoint import Mirror
+from saecli.train.products import has_bf16
 from saecli.train.sae import train_on_vectors, train_sae
 from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.sae_data import describe_data, open_data, open_held_out
 from saecli.train.sae_loop import METRICS, SaeResult
+from saecli.train.sae_memory import memory_need, model_need, require_room
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
+from saecli.train.tracking import tracked
+from saecli.train.trainer import TrainerConfig
 from saecli.train.vectors import VectorFiles, measure_vectors
 
 
@@ -72,30 +82,47 @@ class TrainSaeResult(Result):
 
 
 def plan(config: TrainSaeConfig) -> list[str]:
-    """What ``--plan`` prints."""
+    """What ``--plan`` prints.
+
+    Raises:
+        UsageError, InputError: Sites or data are not there, or the run does not fit into memory.
+    """
     if config.activations:
         files = _files(config)
         plans = plan_on_vectors(config, files.width)
-        read, widths = f"{files.rows('train'):,} rows", {plans[0].dictionary.reads: files.width}
+        read, room = f"{files.rows('train'):,} rows", _require_room(config, plans, ranks_here())
     else:
         from zoo.load import load_model
 
-        info = load_model(config.model).info
-        plans = plan_dictionaries(config, info)
-        read = describe_data(config, info)
-        widths = {site: info.width(site) for p in plans for site in (p.dictionary.reads, p.dictionary.writes)}
-    weights = sum(p.dictionary.n_latents * (p.dictionary.d_in + p.dictionary.d_out + 1) for p in plans)
-    megabytes = (12 * weights + 2 * 4 * config.buffer * sum(widths.values())) / 1e6
+        model = load_model(config.model)
+        plans = plan_dictionaries(config, model.info)
+        read = describe_data(config, model.info)
+        room = _require_room(config, plans, ranks_here(), model)
     lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, lr {p.settings.lr:.2g}" for p in plans]
-    return [
-        *lines,
-        f"{config.tokens:,} vectors each of {read}, about {megabytes:,.0f} MB of buffers and weights",
-    ]
+    return [*lines, f"{config.tokens:,} vectors each of {read}", room]
+
+
+def _require_room(
+    config: TrainSaeConfig,
+    plans: Sequence[TrainerConfig],
+    ranks: Ranks,
+    model: HookedModel | None = None,
+    positions: int | None = None,
+) -> str:
+    of_model = 0
+    if model is not None:
+        parameters = sum(parameter.numel() for parameter in model.module.parameters())
+        positions = positions or config.context or model.info.n_ctx
+        of_model = model_need(config, model.info, parameters, positions, ranks.size)
+    threads = config.threads or default_threads()
+    return require_room(config, memory_need(config, plans, threads, ranks.size, of_model), ranks)
 
 
 def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult | None:
     """Train, measure after rounding to ``save_dtype``, write; of several processes the first one does what follows."""
     run.ranks.join(config.device)
+    if config.precision.startswith("bf16") and not has_bf16(config.device):
+        progress(f"{config.device} here has no bf16 units: --precision {config.precision} is slower than fp32.")
     trained, suites = (_on_vectors if config.activations else _on_model)(config, run, progress)
     if not run.ranks.first:
         return None
@@ -122,13 +149,27 @@ def _on_vectors(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[S
     """Train on vectors of one's own and measure on those held out."""
     torch_device(config.device)
     files = _files(config)
-    with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
-        trained = train_on_vectors(config, files, run.work, progress, stop, run.threads, run.ranks)
-        stop.deliver()
+    _require_room(config, plan_on_vectors(config, files.width), run.ranks)
+    with _training(config, run) as (stop, mirror):
+        trained = train_on_vectors(config, files, run.work, progress, stop, run.threads, run.ranks, mirror)
+        _whole(trained, stop)
     suites = _stored(config, trained)
     if config.held_out and run.ranks.first:
         suites = {name: with_measurements(suite, measure_vectors(suite, files)) for name, suite in suites.items()}
     return trained, suites
+
+
+@contextmanager
+def _training(config: TrainSaeConfig, run: Run) -> Iterator[tuple[Stop, Mirror | None]]:
+    """What a run is told to stop by (Ctrl-C ends the step and keeps it), and where its metrics go as well."""
+    with tracked(config.wandb, run, config) as mirror, deferred_interrupt() as stop:
+        yield stop, mirror
+
+
+def _whole(trained: SaeResult, stop: Stop) -> None:
+    stop.deliver()
+    if not trained.complete:  # another process was told to stop
+        raise Terminated
 
 
 def _files(config: TrainSaeConfig) -> VectorFiles:
@@ -148,12 +189,13 @@ def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[Sae
     model = load_model(config.model, "folded" if config.processing == "folded" else "raw", device)
     source = open_data(config, model.info, progress)
     data = open_held_out(config, model.info, source) if config.held_out else None
+    _require_room(config, plan_dictionaries(config, model.info), run.ranks, model, source.n_ctx)
     reading: HookedModel = model
     if config.cache_bytes is not None:
         reading = RememberingModel(model, Cache.at().activations, config.cache_bytes, progress)
-    with deferred_interrupt() as stop:  # Ctrl-C ends the step and keeps it
-        trained = train_sae(config, reading, run.work, progress, stop, source, run.threads, run.ranks)
-        stop.deliver()
+    with _training(config, run) as (stop, mirror):
+        trained = train_sae(config, reading, run.work, progress, stop, source, run.threads, run.ranks, mirror)
+        _whole(trained, stop)
     model.module.to("cpu")  # what is measured is what a CPU reads back from the files
     suites = _stored(config, trained)
     if data is not None and run.ranks.first:

@@ -1,0 +1,108 @@
+"""How much memory ``saecli train sae`` takes at its highest: counted, not measured.
+
+Of every dictionary its weights, their gradients and Adam's two moments; of every site two blocks of vectors; what one
+forward pass of the model holds; and for every thread the buffers of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from saecli.core.dictionary import DictionaryConfig
+from saecli.core.machine import in_gigabytes, require_memory
+from saecli.core.model import ModelInfo
+from saecli.core.ranks import Ranks
+from saecli.core.site import Site
+from saecli.train.sae_config import TrainSaeConfig
+from saecli.train.trainer import TrainerConfig
+
+_COPIES = 4  # weight, gradient, two moments
+_STEP_ROWS = 512  # rows of pre-activations that a step holds
+_STEP_COPIES = 3
+_BATCH_COPIES = 4  # the batch, centred, its target, the residual
+_FORWARD_VECTORS = 16  # of the model's width, of every position of a forward pass without gradients
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Bytes of one process.
+
+    Attributes:
+        dictionaries: Weights and optimisers.
+        blocks: Vectors waiting and being used.
+        model: Its weights and a forward pass; 0 without a model.
+        steps: Buffers of the steps that run at once.
+    """
+
+    dictionaries: int
+    blocks: int
+    model: int
+    steps: int
+
+    @property
+    def total(self) -> int:
+        return self.dictionaries + self.blocks + self.model + self.steps
+
+    def __str__(self) -> str:
+        parts = {"dictionaries and their optimisers": self.dictionaries, "vectors in two blocks": self.blocks}
+        parts |= {"the model": self.model, "steps": self.steps}
+        return ", ".join(f"{in_gigabytes(size)} of {name}" for name, size in parts.items() if size)
+
+
+def memory_need(
+    config: TrainSaeConfig, plans: Sequence[TrainerConfig], threads: int, processes: int = 1, model: int = 0
+) -> MemoryNeed:
+    """What one of some processes takes.
+
+    Args:
+        config: The run.
+        plans: Its dictionaries.
+        threads: CPU threads; as many dictionaries are stepped at once.
+        processes: How many share a batch.
+        model: Bytes that the model takes (:func:`model_need`).
+    """
+    number = 8 if config.precision == "fp64" else 4
+    shapes = [plan.dictionary for plan in plans]
+    weights = [shape.n_latents * (shape.d_in + shape.d_out + 2) for shape in shapes]
+    widths = {site: width for shape in shapes for site, width in _widths(shape).items()}
+    rows = -(-config.batch // processes)
+    steps = [
+        _STEP_COPIES * min(_STEP_ROWS, rows) * shape.n_latents + _BATCH_COPIES * rows * max(shape.d_in, shape.d_out)
+        for shape in shapes
+    ]
+    at_once = sorted(steps, reverse=True)[: threads if processes == 1 else 1]
+    return MemoryNeed(
+        dictionaries=number * _COPIES * sum(weights),
+        blocks=number * 2 * -(-config.buffer // processes) * sum(widths.values()),
+        model=model,
+        steps=number * sum(at_once),
+    )
+
+
+def model_need(config: TrainSaeConfig, info: ModelInfo, parameters: int, positions: int, processes: int = 1) -> int:
+    """Bytes of a model's weights and of one forward pass over ``positions`` per sequence."""
+    number = 8 if config.precision == "fp64" else 4
+    sequences = -(-config.sequences // processes)
+    per_position = _FORWARD_VECTORS * info.d_model + 2 * info.d_mlp
+    return number * (parameters + sequences * positions * per_position)
+
+
+def require_room(config: TrainSaeConfig, need: MemoryNeed, ranks: Ranks) -> str:
+    """What ``--plan`` says of it.
+
+    Raises:
+        UsageError: It does not fit; of the processes on one machine each takes as much.
+    """
+    here = 1 if config.device == "cuda" else ranks.on_machine
+    return require_memory(
+        need.total * here,
+        f"{need}{f', in each of {here} processes' if here > 1 else ''}",
+        "Lower --buffer, --latents or --batch, or train fewer sites at once.",
+        device=config.device,
+        limit=config.max_memory_bytes,
+    )
+
+
+def _widths(shape: DictionaryConfig) -> Mapping[Site, int]:
+    return {shape.reads: shape.d_in, shape.writes: shape.d_out}
