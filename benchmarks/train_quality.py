@@ -36,8 +36,8 @@ SPARSITY = {
     "topk": (32,),
     "batchtopk": (32,),
     "jumprelu": (32,),
-    "gated": (0.5, 1.0, 2.0, 4.0),
-    "standard": (0.5, 1.0, 2.0, 4.0),
+    "gated": (1.0, 2.0, 4.0),
+    "standard": (1.0, 2.0, 4.0),
 }
 """k, target L0, or weights of the penalty (on vectors of norm sqrt(d))."""
 FLAG = {
@@ -125,6 +125,7 @@ def main() -> int:
     parser.add_argument("--latents", type=int, default=1024)
     parser.add_argument("--rows", type=int, default=600_000, help="vectors to train on")
     parser.add_argument("--data", type=Path, help="keep train.npy and test.npy here, or take them from here")
+    parser.add_argument("--peer-lr", type=float, help="learning rate of the peers, if not their default")
     parser.add_argument("--json", type=Path, help="append every run to this file, one per line")
     told = parser.parse_args()
     torch.set_num_threads(1)
@@ -134,7 +135,7 @@ def main() -> int:
         if not paths[0].exists():
             folder.mkdir(parents=True, exist_ok=True)
             paths = make(folder, told.rows)
-        fixed = {"latents": told.latents, "steps": told.steps, "batch": told.batch}
+        fixed = {"latents": told.latents, "steps": told.steps, "batch": told.batch, "lr": told.peer_lr}
         fixed |= {"train": str(paths[0]), "test": str(paths[1])}
         failed = False
         for arch in told.arch:

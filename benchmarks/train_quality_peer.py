@@ -1,7 +1,7 @@
 """A peer's trainer on vectors from a file: what train_quality.py runs in .venv-interop, one dictionary per process.
 
 python train_quality_peer.py '{"library": "saelens", "arch": "topk", "seed": 0, "sparsity": 32, "latents": 1024,
-"steps": 600, "batch": 1024, "train": "train.npy", "test": "test.npy"}'
+"steps": 600, "batch": 1024, "train": "train.npy", "test": "test.npy", "lr": null}'
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ def saelens(asked: dict[str, Any], x: Tensor) -> Decoded:
         cfg=SAETrainerConfig(
             total_training_samples=total,
             train_batch_size_samples=asked["batch"],
-            lr_end=3e-5,
+            lr=asked.get("lr") or 3e-4,
+            lr_end=(asked.get("lr") or 3e-4) / 10,
             lr_decay_steps=asked["steps"] // 5,
             n_batches_for_norm_estimate=20,
             logger=LoggingConfig(log_to_wandb=False),
@@ -102,6 +103,7 @@ def dictionary_learning(asked: dict[str, Any], x: Tensor) -> Decoded:
         seed=asked["seed"],
         warmup_steps=steps // 20,
         decay_start=steps * 4 // 5,
+        **({"lr": asked["lr"]} if asked.get("lr") else {}),
         **options,
     )
     scale = float(x[:8192].square().sum(1).mean()) ** -0.5

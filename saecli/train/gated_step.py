@@ -45,7 +45,7 @@ from saecli.train.products import multiply
 from saecli.train.ragged import backward, centred, finish_b_dec, select_above, set_gradients
 from saecli.train.step import StepInput, StepOutput
 
-SPARSE_BELOW: Final = 0.05
+SPARSE_BELOW: Final = 0.04
 """Share of open gates below which lists of them are faster than dense products (benchmarks/README.md)."""
 
 
