@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TypeVar
 
 import torch
 
 from saecli.train.step import Workspace
+
+T = TypeVar("T")
 
 
 class Workers:
@@ -32,6 +35,10 @@ class Workers:
         wait(futures)
         for future in futures:
             future.result()
+
+    def result(self, task: Callable[[], T]) -> T:
+        """Runs one task in a worker and returns what it returns."""
+        return self._pool.submit(task).result()
 
     def close(self) -> None:
         """Waits for the threads to end."""
