@@ -1,7 +1,8 @@
 """``saecli zoo cache ls`` and ``prune``: what the cache has, and making room in it.
 
 The hub's cache is shared with other programs. What is removed is what the lock names: its links, and the contents that
-no other link needs. A repository that the lock does not know goes only if it is named.
+no other link needs. A repository that the lock does not know goes only if it is named. What commands made and kept is
+listed and removed by its folder.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from saecli.core.lock import Lock, Locked
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.download.config import CacheListConfig, CachePruneConfig
+from saecli.download.made import Made, made
 from saecli.download.result import size
 from saecli.download.source import parse
 from saecli.download.transfer import PARTIAL
@@ -34,8 +36,8 @@ DAY_S = 86400.0
 class CacheRow:
     """One name in the cache."""
 
-    name: str = field_doc("Name", "The name in the lock.")
-    source: str = field_doc("Source", "Where it comes from.")
+    name: str = field_doc("Name", "The name in the lock, or the folder of what was made.")
+    source: str = field_doc("Source", "Where it comes from; empty if it was made here.")
     revision: str = field_doc("Revision", "The commit; empty where there are none.")
     path: str = field_doc("Path", "Where it is.")
     bytes: int = field_doc("Bytes", "Size of its files.")
@@ -49,7 +51,7 @@ class CacheListResult(Result):
 
     schema: ClassVar[str] = "saecli.cache-ls/1"
 
-    names: tuple[CacheRow, ...] = field_doc("Names", "What the lock names.")
+    names: tuple[CacheRow, ...] = field_doc("Names", "What the lock names, then what was made.")
     unfinished: int = field_doc("Unfinished", "Downloads that were not finished.")
     unfinished_bytes: int = field_doc("Unfinished bytes", "Size of what has arrived of them.")
 
@@ -63,7 +65,7 @@ class CacheListResult(Result):
         ]
         if self.unfinished:
             lines.append(f"{self.unfinished} unfinished downloads, {size(self.unfinished_bytes)}")
-        return lines or ["Nothing was downloaded yet."]
+        return lines or ["Nothing was downloaded or made yet."]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,7 @@ class CachePruneResult(Result):
 
 
 def ls(config: CacheListConfig, progress: Progress) -> CacheListResult:
-    """Lists what the lock names."""
+    """Lists what the lock names and what commands made."""
     cache = Cache.at(config.cache_dir)
     rows = []
     for name, entry in sorted(Lock.read(cache.lock).names.items()):
@@ -97,10 +99,15 @@ def ls(config: CacheListConfig, progress: Progress) -> CacheListResult:
                 revision=entry.revision,
                 path=str(entry.place(cache)),
                 bytes=entry.bytes,
-                used=datetime.fromtimestamp(used, UTC).date().isoformat() if used else None,
+                used=_day(used),
                 complete=entry.complete(cache),
             )
         )
+    for name, one in made(cache).items():
+        row = CacheRow(
+            name=name, source="", revision="", path=str(one.folder), bytes=one.bytes, used=_day(one.used), complete=True
+        )
+        rows.append(row)
     parts = list(_unfinished(cache))
     return CacheListResult(names=tuple(rows), unfinished=len(parts), unfinished_bytes=sum(map(_bytes, parts)))
 
@@ -109,24 +116,33 @@ def prune(config: CachePruneConfig, progress: Progress) -> CachePruneResult:
     """Removes names, what was not used for long, and unfinished downloads that nobody is at.
 
     Raises:
-        InputError: A name is neither in the lock nor a repository in the cache.
+        InputError: A name is neither in the lock nor a folder of the cache, or another process writes there.
     """
     cache = Cache.at(config.cache_dir)
     known = Lock.read(cache.lock).names
     chosen = {name: known[name] for name in config.names if name in known}
-    whole = [_repository(cache, name, known) for name in config.names if name not in known]
+    made_here = made(cache)
+    going = {name: made_here[name] for name in config.names if name in made_here}
+    for name, one in going.items():
+        if not _free(one.lock):
+            raise InputError(f"{name} is being written by another process.", "Try again when that has ended.")
+    others = [name for name in config.names if name not in known and name not in going]
+    whole = [_repository(cache, name, known, made_here) for name in others]
     if config.older_than is not None:
         limit = time.time() - config.older_than * DAY_S
         chosen |= {name: entry for name, entry in known.items() if _last_used(cache, entry) < limit}
+        going |= {name: one for name, one in made_here.items() if one.used < limit and _free(one.lock)}
     goes = [path for folder in whole for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     kept = {name: entry for name, entry in known.items() if name not in chosen}
     links = _links(cache, chosen, kept)
-    goes += _contents(links)
+    goes += _contents(links) + [path for one in going.values() for path in one.files]
     if not config.names:
         goes += _unfinished(cache)
     goes = sorted(set(goes))
     count = sum(map(_bytes, goes))
     if not config.plan:
+        for one in going.values():
+            one.remove()
         for path in (*links, *goes):
             path.unlink(missing_ok=True)
         for folder in whole:
@@ -135,16 +151,16 @@ def prune(config: CachePruneConfig, progress: Progress) -> CachePruneResult:
             _tidy(folder, cache)
         if chosen:
             locks.update(cache.lock, dict.fromkeys(chosen))
-    names = (*chosen, *(name for name in config.names if name not in known))
+    names = (*chosen, *going, *others)
     return CachePruneResult(planned=config.plan, names=names, files=tuple(map(str, goes)), bytes=count)
 
 
-def _repository(cache: Cache, name: str, known: dict[str, Locked]) -> Path:
+def _repository(cache: Cache, name: str, known: dict[str, Locked], made_here: dict[str, Made]) -> Path:
     """The folder of a repository that the lock does not know."""
     source = parse(name)
     folder = cache.repository(source.repo) if source is not None and source.repo and not source.path else None
     if folder is None or not folder.is_dir():
-        hint = did_you_mean(name, known) or "`saecli zoo cache ls` shows what is there."
+        hint = did_you_mean(name, [*known, *made_here]) or "`saecli zoo cache ls` shows what is there."
         raise InputError(f"{name} is not in the cache.", hint)
     users = [one for one, entry in known.items() if source is not None and entry.repo == source.repo]
     if users:
@@ -227,6 +243,10 @@ def _tidy_repository(repository: Path) -> None:
             note.unlink()
     if not commits and not any((repository / "blobs").glob("*")):
         shutil.rmtree(repository, ignore_errors=True)
+
+
+def _day(used: float) -> str | None:
+    return datetime.fromtimestamp(used, UTC).date().isoformat() if used else None
 
 
 def _last_used(cache: Cache, entry: Locked) -> float:

@@ -114,3 +114,47 @@ def test_prune_leaves_what_a_process_is_at(saecli, hub, cache, monkeypatch):
         fcntl.flock(held, fcntl.LOCK_EX)
         assert saecli("zoo", "cache", "prune").out == "Removed 1 files, 70.0 kB.\n"
     assert len(list(cache.hub.rglob("*.incomplete"))) == 1
+
+
+def keep(cache, kind, key, age_days=0.0):
+    """What a command made: shards of 1,200 bytes, last used some days ago."""
+    folder = cache.lock.parent / kind / key
+    folder.mkdir(parents=True)
+    for name, size in (("shards.json", 200), ("train_000000.npy", 1000)):
+        (folder / name).write_bytes(b"x" * size)
+        used = time.time() - age_days * 86400
+        os.utime(folder / name, (used, used))
+    return folder
+
+
+def test_what_was_made_is_listed_and_removed_by_name(saecli, cache):
+    folders = {kind: keep(cache, kind, "ab12") for kind in ("text", "streams", "activations")}
+    (cache.lock.parent / "streams" / "revisions").mkdir()
+    rows = json.loads(saecli("zoo", "cache", "ls", "--json").out)["names"]
+    listed = {row["name"]: (row["bytes"], row["complete"], row["path"]) for row in rows}
+    assert listed == {f"{kind}/ab12": (1200, True, str(folder)) for kind, folder in folders.items()}
+    assert all(row["used"] == time.strftime("%Y-%m-%d", time.gmtime()) for row in rows)
+    assert saecli("zoo", "cache", "prune", "text/ab12", "--plan").out == "Would remove 2 files of text/ab12, 1.2 kB.\n"
+    assert folders["text"].is_dir()
+    assert saecli("zoo", "cache", "prune", "text/ab12").out == "Removed 2 files of text/ab12, 1.2 kB.\n"
+    assert [folder.is_dir() for folder in folders.values()] == [False, True, True]
+    assert saecli("zoo", "cache", "prune").out == "Removed 0 files, 0 B.\n"
+    outcome = saecli("zoo", "cache", "prune", "streams/ab13")
+    assert outcome.code == 3
+    assert "streams/ab12" in outcome.err
+
+
+def test_what_was_made_long_ago_goes_unless_a_process_is_at_it(saecli, cache):
+    import fcntl
+
+    old = {kind: keep(cache, kind, "old", age_days=10) for kind in ("text", "streams", "activations")}
+    new = keep(cache, "text", "new")
+    with (old["streams"] / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        outcome = saecli("zoo", "cache", "prune", "--older-than", "9")
+        assert outcome.out == "Removed 4 files of text/old, activations/old, 2.4 kB.\n"
+        outcome = saecli("zoo", "cache", "prune", "streams/old")
+        assert (outcome.code, "another process" in outcome.err) == (3, True)
+    assert [folder.is_dir() for folder in (*old.values(), new)] == [False, True, False, True]
+    assert saecli("zoo", "cache", "prune", "--older-than", "9").code == 0
+    assert [folder.is_dir() for folder in (*old.values(), new)] == [False, False, False, True]
