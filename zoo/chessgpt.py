@@ -73,6 +73,11 @@ FAMILY: Final = Family(
     vocabulary=VOCABULARY,
     load=load,
     models={
+        "chess-mini": ModelEntry(
+            "asset:chess-mini",
+            "Embedded 6-layer GPT over characters of random chess games.",
+            data="chess-random",
+        ),
         "chessgpt": ModelEntry(
             "hf:adamkarvonen/8LayerChessGPT2",
             "8 layers, 26M parameters, trained on games of Lichess.",

@@ -13,7 +13,7 @@ from zoo.load import load_model
 
 BUDGET = 26_000_000
 """Bytes of all embedded models together."""
-CURVES = {"python-mini": ("ce",)}
+CURVES = {"python-mini": ("ce",), "chess-mini": ("legal_moves", "top1_legal", "legal_mass", "kl")}
 """Columns of a card's learning curve behind the step and the tokens."""
 
 
@@ -54,3 +54,16 @@ def test_python_mini_says_what_it_was_trained_on() -> None:
     noted = read_extras(resource("assets", "python-mini", "model"))["data"]
     assert noted["name"] == "data:python"
     assert re.fullmatch("[0-9a-f]{64}", noted["sha256"])
+
+
+def test_chess_mini_writes_legal_moves() -> None:
+    from saecli.core.gpt import GPT
+    from saecli.data.chess_games import chess_quality
+    from saecli.games.chess import random_games
+
+    model = load_model("chess-mini")
+    assert (model.info.vocabulary, model.info.n_ctx, model.info.n_layers) == ("chess", 256, 6)
+    assert isinstance(model.module, GPT)
+    found = chess_quality(model.module, random_games(5, 1 << 63, 257))
+    assert found["legal_moves"] >= 0.66
+    assert found["kl"] <= 0.19
