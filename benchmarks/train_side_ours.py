@@ -8,14 +8,14 @@ from train_side import DEAD_BIAS, LEARNING_RATE, Case, Step, serve
 
 from saecli.core.dictionary import DictionaryConfig
 from saecli.core.site import Site
-from saecli.train.recipes import RECIPES, step_function
+from saecli.train.recipes import RECIPES, TRAINED, step_function
 from saecli.train.settings import Settings
 from saecli.train.step import Workspace
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
 
 _DEAD_AFTER = 10_000_000
 _SAMPLE = 512
-STEPS = [step_function(name) for name in RECIPES]  # what they import belongs to the memory before the start
+STEPS = [step_function(name) for name in TRAINED]  # what they import belongs to the memory before the start
 SITE = Site(0, "resid_pre")
 
 

@@ -50,10 +50,10 @@ def column_sums(values_CF: Tensor) -> Tensor:
 
 
 class WeightGradients:
-    """The gradients of encoder and decoder, in kept buffers, as sums over chunks.
+    """The gradients of encoder, decoder and skip path, in kept buffers, as sums over chunks.
 
     Args:
-        dictionary: Whose ``W_enc_DF.grad`` and ``W_dec_FD.grad`` are set.
+        dictionary: Whose ``W_enc_DF.grad``, ``W_dec_FD.grad`` and ``W_skip_DO.grad`` are set.
         step: Has the buffers.
     """
 
@@ -63,6 +63,9 @@ class WeightGradients:
         self._enc_FD = space.take("grad_enc", latents, W_enc_DF.shape[0], like=W_enc_DF.detach())
         self._dec_FD = space.take("grad_dec", latents, W_dec_FD.shape[1], like=W_dec_FD.detach())
         W_enc_DF.grad, W_dec_FD.grad = self._enc_FD.T, self._dec_FD
+        self._skip_DO: Tensor | None = None
+        if (skip := dictionary.W_skip_DO) is not None:
+            self._skip_DO = skip.grad = space.take("grad_skip", *skip.shape, like=skip.detach())
         self._precision, self._add = step.settings.precision, False
 
     def add(self, inner_CF: Tensor, centred_CD: Tensor, acts_CF: Tensor, residual_CD: Tensor, factor: float) -> None:
@@ -76,6 +79,8 @@ class WeightGradients:
         """
         multiply(self._enc_FD, inner_CF.T, centred_CD, self._precision, add=self._add)
         multiply(self._dec_FD, acts_CF.T, residual_CD, self._precision, alpha=factor, add=self._add)
+        if self._skip_DO is not None:  # of a transcoder, whose encoder sees its input as it is
+            multiply(self._skip_DO, centred_CD.T, residual_CD, self._precision, alpha=factor, add=self._add)
         self._add = True
 
 

@@ -29,7 +29,7 @@ from saecli.core.dictionary import Dictionary
 from saecli.dictionaries.jumprelu import JumpReLU
 from saecli.train.batchtopk_step import finish, select_batch
 from saecli.train.ragged import Ragged, by_feature, centred
-from saecli.train.step import StepInput, StepOutput
+from saecli.train.step import StepInput, StepOutput, set_output_gradients
 
 
 def matryoshka_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
@@ -58,7 +58,7 @@ def matryoshka_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     pulls_ND = pulls_BGD.view(-1, pulls_BGD.shape[2])
     (inner_N,) = torch.autograd.grad(parts, values_N, pulls_ND)
 
-    fired_F = _set_gradients(made, grouped, inner_N, pulls_BGD, centred_BD, 2 / size)
+    fired_F = _set_gradients(made, step, grouped, inner_N, pulls_BGD, centred_BD)
     more, aux = finish(made, step, centred_BD, last_BD, errors_G[-1], least)
     loss = sum(errors_G) / len(sizes) / size + more
     return StepOutput(loss, errors_G[-1] / size, len(chosen.values_N) / step.batch, fired_F, aux)
@@ -76,10 +76,11 @@ def _by_group(chosen: Ragged, sizes: list[int]) -> Ragged:
 
 
 def _set_gradients(
-    made: JumpReLU, grouped: Ragged, inner_N: Tensor, pulls_BGD: Tensor, centred_BD: Tensor, factor: float
+    made: JumpReLU, step: StepInput, grouped: Ragged, inner_N: Tensor, pulls_BGD: Tensor, centred_BD: Tensor
 ) -> Tensor:
     """Set the gradients of the prefixes' errors (b_dec without its encoder's part); return what fired, bool [F]."""
     groups, width = pulls_BGD.shape[1:]
+    factor = 2 / (step.batch * width)
     starts_F, rows_N, values_N, inner_N = by_feature(*grouped, inner_N, made.n_latents)
     fired_F = starts_F.diff() > 0
     values_N, inner_N, offsets_F = values_N * factor, inner_N * factor, starts_F[:-1]
@@ -90,5 +91,5 @@ def _set_gradients(
         rows_N // groups, centred_BD, offsets_F, per_sample_weights=inner_N, mode="sum"
     ).T
     made.b_enc_F.grad = torch.segment_reduce(inner_N, "sum", offsets=starts_F, initial=0)
-    made.b_dec_D.grad = pulls_BGD[:, 0].sum(0) * factor
+    set_output_gradients(made, step, pulls_BGD[:, 0], factor)
     return fired_F

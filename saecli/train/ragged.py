@@ -22,7 +22,7 @@ from torch.nn.functional import embedding_bag
 
 from saecli.core.dictionary import Dictionary
 from saecli.train.products import multiply
-from saecli.train.step import StepInput, Workspace
+from saecli.train.step import StepInput, Workspace, set_output_gradients
 
 _FEWEST_ROWS: Final = 256
 _MOST_ROWS: Final = 1024
@@ -130,7 +130,7 @@ def products(starts_B: Tensor, indices_N: Tensor, left_BD: Tensor, right_FD: Ten
 def set_gradients(
     dictionary: Dictionary, chosen: Ragged, back: Backward, centred_BD: Tensor, step: StepInput
 ) -> Tensor:
-    """Set the gradients of |r|² / (B D) in all four weights (b_dec without its encoder's part: :func:`finish_b_dec`).
+    """Set the gradients of |r|² / (B D) in all weights (b_dec without its encoder's part: :func:`finish_b_dec`).
 
     Args:
         chosen: The entries with their values in the reconstruction.
@@ -146,7 +146,7 @@ def set_gradients(
     dictionary.W_dec_FD.grad = bags("grad_dec", starts_F, rows_N, values_N, back.residual_BD, space)
     dictionary.W_enc_DF.grad = bags("grad_enc", starts_F, rows_N, inner_N, centred_BD, space).T
     dictionary.b_enc_F.grad = torch.segment_reduce(inner_N, "sum", offsets=starts_F, initial=0)
-    dictionary.b_dec_D.grad = back.residual_BD.sum(0) * factor
+    set_output_gradients(dictionary, step, back.residual_BD, factor)
     return fired_F
 
 

@@ -1,4 +1,4 @@
-"""The architectures that can be trained, and where the step of each is. Imports no torch: help is made from it."""
+"""The architectures of ``saecli train sae``, and where the step of each is. Imports no torch: help is made from it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class Recipe:
     """How an architecture is trained.
 
     Attributes:
-        step: ``module:function`` of the step, below :mod:`saecli.train`.
+        step: ``module:function`` of the step, below :mod:`saecli.train`; empty for a control.
         arch: What the trained dictionary is at inference.
         decoder_norm: What is done about the norm of decoder rows, if ``--decoder-norm`` does not say: ``unit`` keeps it
             at 1 (and gradients orthogonal to the rows), ``free`` nothing.
-        sparsity: The setting that decides how many features are active; several values of it train several suites.
+        sparsity: The setting that decides how many features are active; several values of it train several suites;
+            empty if nothing does.
         anneals: Whether its penalty has an exponent that can fall (:mod:`saecli.train.anneal`).
     """
 
@@ -28,6 +29,11 @@ class Recipe:
     decoder_norm: str
     sparsity: str
     anneals: bool = False
+
+    @property
+    def trained(self) -> bool:
+        """Whether it takes steps; a control is set from a first sample (:mod:`saecli.train.controls`)."""
+        return bool(self.step)
 
 
 L0_LOSSES: Final = ("target", "l0", "tanh")
@@ -48,8 +54,12 @@ RECIPES: Final[dict[str, Recipe]] = {
     "matryoshka": Recipe("matryoshka_step:matryoshka_step", "jumprelu", decoder_norm="unit", sparsity="k"),
     "gated": Recipe("gated_step:gated_step", "gated", decoder_norm="unit", sparsity="sparsity_weight", anneals=True),
     "jumprelu": Recipe("jumprelu_step:jumprelu_step", "jumprelu", decoder_norm="unit", sparsity="target_l0"),
+    "identity": Recipe("", "identity", decoder_norm="free", sparsity=""),
+    "random": Recipe("", "topk", decoder_norm="free", sparsity="k"),
 }
 
+TRAINED: Final = tuple(name for name, recipe in RECIPES.items() if recipe.trained)
+"""Those that are no controls."""
 
 COMPILED: Final = ("standard", "gated")
 """Those that ``--compile`` has a formula of."""

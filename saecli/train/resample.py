@@ -5,7 +5,7 @@ value (neither rising nor falling, so never in the last phase of a run), latents
 vectors are resampled: as many inputs of the batch are drawn without replacement, with probability ∝ |x̂ − y|, and ::
 
     W_enc[:, f] = 0.2 · mean |W_enc| of the others · c / |c|,  c = x − b_dec (a transcoder's c = x)
-    W_dec[f]    = c / |c|, of a transcoder (y − b_dec) / |y − b_dec|
+    W_dec[f]    = c / |c|, of a transcoder (y − b_dec) / |y − b_dec|, y less what a skip path adds
     b_enc[f]    = 0 (of gated dictionaries r_mag and b_mag too)
 
 so that a resampled latent fires on the input it was drawn from, and moves the reconstruction there little. Adam's
@@ -45,6 +45,8 @@ def resample(dictionary: Dictionary, x_BD: Tensor, y_BD: Tensor, dead_N: Tensor,
     error_B = (dictionary(x_BD) - y_BD).norm(dim=1)
     read_BD = x_BD - dictionary.b_dec_D if dictionary.subtracts_b_dec else x_BD
     written_BD = read_BD if y_BD is x_BD else y_BD - dictionary.b_dec_D
+    if dictionary.W_skip_DO is not None:
+        written_BD = written_BD - x_BD @ dictionary.W_skip_DO
     rows_BX = ranks.gather_rows(torch.cat([error_B[:, None], read_BD, written_BD], 1))
     rows_BX = rows_BX[rows_BX[:, 0].argsort(descending=True, stable=True)]
     usable = int((rows_BX[:, 0] > 0).sum())

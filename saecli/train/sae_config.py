@@ -32,7 +32,8 @@ class SaeTable(CommandConfig):
     arch: str = option("topk", help="Architecture.", choices=tuple(RECIPES))
     k: tuple[int, ...] = option(
         (32,),
-        help="Active features per token (topk; on average: batchtopk); several values train several suites.",
+        help="Active features per token (topk, random; on average: batchtopk, matryoshka); several values train "
+        "several suites.",
         minimum=1,
     )
     latents: tuple[int, ...] = option((1024,), help="Features per dictionary; several train several suites.", minimum=1)
@@ -49,6 +50,7 @@ class SaeTable(CommandConfig):
         "target", help="Penalty on active features (jumprelu); sparsity_weight sweeps l0 and tanh.", choices=L0_LOSSES
     )
     groups: str = option(GROUPS, help="Shares of the latents that the nested groups have (matryoshka).")
+    skip: bool = option(False, help="A linear path from input to output beside the features (transcoders).")
     decoder_norm: str | None = option(
         None, help="Decoder rows of norm 1 (unit) or of any (free), if not the command's.", choices=DECODER_NORMS
     )
@@ -75,10 +77,18 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
         help="Dictionaries of different shapes; replaces the other flags of this panel, --layers and --kind.",
         table=SaeTable,
     )
-    arch: str = option("topk", help="Architecture.", choices=tuple(RECIPES), complete="archs", panel="Dictionaries")
+    arch: str = option(
+        "topk",
+        help="Architecture. identity and random are untrained controls: the site's own dimensions, and random "
+        "directions with TopK.",
+        choices=tuple(RECIPES),
+        complete="archs",
+        panel="Dictionaries",
+    )
     k: tuple[int, ...] = option(
         (32,),
-        help="Active features per token (topk; on average: batchtopk). Repeatable: each value trains a suite.",
+        help="Active features per token (topk, random; on average: batchtopk, matryoshka). Repeatable: each value "
+        "trains a suite.",
         minimum=1,
         panel="Dictionaries",
     )
@@ -115,6 +125,11 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
         GROUPS,
         help="Shares of the latents that the nested groups have, the most general first (matryoshka).",
         metavar="SHARES",
+        panel="Dictionaries",
+    )
+    skip: bool = option(
+        False,
+        help="Learn a linear path from input to output beside the features (transcoders).",
         panel="Dictionaries",
     )
     decoder_norm: str | None = option(
@@ -337,5 +352,6 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
         if self.sae:
             return self.sae
         kinds = self.kind or ("resid_pre",)
-        names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "l0_loss", "sparsity_p", "groups")
+        names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "l0_loss", "sparsity_p")
+        names = (*names, "groups", "skip")
         return (SaeTable(kind=kinds, **{name: getattr(self, name) for name in names}),)

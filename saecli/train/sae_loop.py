@@ -6,6 +6,8 @@ before that penalties, exponents and thresholds were still on their way, so that
 The dictionaries of a step share nothing, so they are stepped side by side, one per thread. Their order, the block's
 content and every seed are functions of the configuration: a resumed run ends in the same bits as an uninterrupted one
 on the same machine with the same number of threads.
+
+Controls are set from the first block and take no step; a run of nothing else ends there.
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ from saecli.core.ranks import ONE, Ranks
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.train.activations import Block, Filling, Part, Stream
 from saecli.train.checkpoint import Checkpoint, MetricsFile, Mirror
+from saecli.train.controls import Control
+from saecli.train.recipes import TRAINED
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
 from saecli.train.schedule import learning_rate
 from saecli.train.step import StepOutput
@@ -77,7 +81,10 @@ class Training:
         self._header, self._ranks, self.threads = header, ranks, threads or torch.get_num_threads()
         folder.mkdir(parents=True, exist_ok=True)
         dtype = DTYPES[PRECISIONS[config.precision]]
-        self.trainers = [DictionaryTrainer(plan, stream.device, dtype, ranks) for plan in plans]
+        self._variants = list(dict.fromkeys(plan.variant for plan in plans))
+        trained = [plan for plan in plans if plan.recipe in TRAINED]
+        self.trainers = [DictionaryTrainer(plan, stream.device, dtype, ranks) for plan in trained]
+        self.controls = [Control(plan, stream.device, dtype) for plan in plans if plan not in trained]
         self._checkpoint = Checkpoint(folder / CHECKPOINT, _SCHEMA, self._recipe() | identity, ranks)
         self._metrics = MetricsFile(folder / METRICS, ranks, mirror)
         # The largest first, so that no worker ends with a long one.
@@ -93,12 +100,12 @@ class Training:
         torch.set_num_threads(self.threads)
         self._metrics.start(self._metrics.records)
         # Exchanges between processes have to come in the same order everywhere: one dictionary after the other.
-        at_once = len(self.trainers) if self._ranks.size == 1 else 1
+        at_once = max(1, len(self.trainers)) if self._ranks.size == 1 else 1
         workers, stopped = Workers(self.threads, at_once), False
         filling = self.stream.filling(self.block)
         try:
-            while self.tokens < self.config.tokens and not stopped:
-                block = filling.block()
+            while not (self._done or stopped):
+                block = workers.result(filling.block)  # with a worker's threads, as the rest of it is filled
                 filling = self.stream.filling(self.block + 1)
                 stopped = self._run_block(block, filling, workers, stop)
         finally:
@@ -110,11 +117,9 @@ class Training:
     def _run_block(self, block: Block, filling: Filling, workers: Workers, stop: Callable[[], bool]) -> bool:
         """The rest of a block, while the next one is filled; True if told to stop."""
         if not self.started:
-            for trainer in self.trainers:
-                shape = trainer.config.dictionary
-                x_ND = block.whole(shape.reads, self._ranks)
-                trainer.start(x_ND, x_ND if shape.writes == shape.reads else block.whole(shape.writes, self._ranks))
-            self.started = True
+            self._start(block)
+            if not self.trainers:
+                return False
         parts = block.parts(self.config.batch)
         while self.place < len(parts):
             passes = math.ceil(self.stream.batches / len(parts))
@@ -128,6 +133,20 @@ class Training:
             if self._any(time.monotonic() - self._saved_at >= self.config.checkpoint_seconds):
                 self.save()
         return False
+
+    def _start(self, block: Block) -> None:
+        for trainer in self.trainers:
+            shape = trainer.config.dictionary
+            x_ND = block.whole(shape.reads, self._ranks)
+            trainer.start(x_ND, x_ND if shape.writes == shape.reads else block.whole(shape.writes, self._ranks))
+        for control in self.controls:
+            numbers = control.start(block.whole(control.config.dictionary.reads, self._ranks))
+            self._metrics.append(self._record(control.config, 0.0, aux=0.0, **numbers))
+        self.started = True
+
+    @property
+    def _done(self) -> bool:
+        return self.tokens >= self.config.tokens if self.trainers else self.started
 
     def _any(self, here: bool) -> bool:
         """Whether something is so in any of the processes."""
@@ -177,21 +196,9 @@ class Training:
         self._sums.zero_()
         lines = []
         for trainer, (loss, mse, l0, aux) in zip(self.trainers, means, strict=True):
-            plan = trainer.config
-            lines.append(
-                {
-                    "step": self.step,
-                    "tokens": self.tokens,
-                    "suite": plan.variant,
-                    "site": str(plan.dictionary.reads),
-                    "lr": plan.settings.lr * factor,
-                    "loss": loss,
-                    "variance_explained": 1 - mse,
-                    "l0": l0,
-                    "aux": aux,
-                    "dead_share": trainer.dead_share,
-                }
-            )
+            plan, dead = trainer.config, trainer.dead_share
+            numbers = {"loss": loss, "variance_explained": 1 - mse, "l0": l0, "aux": aux, "dead_share": dead}
+            lines.append(self._record(plan, plan.settings.lr * factor, **numbers))
         self._metrics.append(*lines)
         explained = [line["variance_explained"] for line in lines]
         dead = max(line["dead_share"] for line in lines)
@@ -204,13 +211,17 @@ class Training:
         done = min(self.tokens, self.config.tokens)
         self._progress("training", done, self.config.tokens, detail, [titles, *rows])
 
+    def _record(self, plan: TrainerConfig, lr: float, **numbers: float) -> dict[str, Any]:
+        place = {"step": self.step, "tokens": self.tokens, "suite": plan.variant, "site": str(plan.dictionary.reads)}
+        return {**place, "lr": lr, **numbers}
+
     def _suites(self) -> dict[str, Suite]:
         suites: dict[str, Suite] = {}
-        for variant in dict.fromkeys(trainer.config.variant for trainer in self.trainers):
-            members = [trainer for trainer in self.trainers if trainer.config.variant == variant]
+        for variant in self._variants:
+            members = [one for one in (*self.trainers, *self.controls) if one.config.variant == variant]
             name = self._header.name
             header = replace(self._header, name=f"{name}-{variant}" if variant else name)
-            suites[variant] = Suite.of(header, [trainer.finished() for trainer in members])
+            suites[variant] = Suite.of(header, [one.finished() for one in members])
         return suites
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
@@ -224,6 +235,7 @@ class Training:
                 "sums": self._sums,
                 "records": self._metrics.records,
                 "trainers": [trainer.state() for trainer in self.trainers],
+                "controls": [control.state() for control in self.controls],
             }
         )
         self._saved_at = time.monotonic()
@@ -240,6 +252,8 @@ class Training:
             return False
         for trainer, saved in zip(self.trainers, state["trainers"], strict=True):
             trainer.load(saved)
+        for control, saved in zip(self.controls, state.get("controls", ()), strict=True):
+            control.load(saved)
         self.threads, self._sums, self._metrics.records = state["threads"], state["sums"].cpu(), state["records"]
         self.block, self.place, self.step, self.tokens = state["counters"]
         self.started, self._saved_at = True, time.monotonic()
@@ -249,5 +263,5 @@ class Training:
         """What must not differ between a checkpoint and the run that continues it."""
         names = ("drop", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
         recipe = {name: repr(getattr(self.config, name)) for name in names}
-        recipe["dictionaries"] = repr([trainer.config for trainer in self.trainers])
+        recipe["dictionaries"] = repr([one.config for one in (*self.trainers, *self.controls)])
         return recipe

@@ -65,6 +65,7 @@ def memory_need(
     number = 8 if config.precision == "fp64" else 4
     shapes = [plan.dictionary for plan in plans]
     weights = [shape.n_latents * (shape.d_in + shape.d_out + 2) for shape in shapes]
+    weights += [shape.d_in * shape.d_out for shape in shapes if shape.options.get("skip")]
     widths = {site: width for shape in shapes for site, width in _widths(shape).items()}
     rows = -(-config.batch // processes)
     steps = [

@@ -14,7 +14,7 @@ from saecli.core.dictionary import DictionaryConfig
 from saecli.core.errors import UsageError
 from saecli.core.model import ModelInfo
 from saecli.core.site import Site
-from saecli.train.recipes import COMPILED, RECIPES, sparsity_of
+from saecli.train.recipes import COMPILED, RECIPES, TRAINED, sparsity_of
 from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
 from saecli.train.settings import Settings
 from saecli.train.trainer import TrainerConfig
@@ -36,8 +36,10 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
 
     Raises:
         UsageError: A site that the model does not have, two dictionaries at one site of one suite, k above latents,
-            a flag that no architecture uses.
+            a flag that no architecture uses, several values of a setting where one dictionary can have but one.
     """
+    for table in config.tables:
+        _check_values(table)
     swept = {name for table in config.tables for name, values in _sweeps(table).items() if len(values) > 1}
     plans: dict[tuple[str, Site], TrainerConfig] = {}
     for table in config.tables:
@@ -53,9 +55,9 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
                     )
                 plans[variant, sites[0]] = plan
     for name, sparsities in _ONLY_WITH.items():
-        if getattr(config, name) and not any(RECIPES[table.arch].sparsity in sparsities for table in config.tables):
-            fitting = ", ".join(arch for arch, recipe in RECIPES.items() if recipe.sparsity in sparsities)
-            raise UsageError(f"--{name.replace('_', '-')} is for these architectures: {fitting}.")
+        fitting = [arch for arch in TRAINED if RECIPES[arch].sparsity in sparsities]
+        if getattr(config, name) and not any(table.arch in fitting for table in config.tables):
+            raise UsageError(f"--{name.replace('_', '-')} is for these architectures: {', '.join(fitting)}.")
     written = [(plan.variant, plan.dictionary.writes) for plan in plans.values()]
     if twice := [site for number, (variant, site) in enumerate(written) if (variant, site) in written[:number]]:
         raise UsageError(f"Two dictionaries of one suite write {twice[0]}.")
@@ -65,7 +67,20 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
 def _sweeps(table: SaeTable) -> dict[str, tuple[Any, ...]]:
     """The settings of which every value makes a suite: the width, and what sets the sparsity of the architecture."""
     sparsity = sparsity_of(table.arch, table.l0_loss)
-    return {"latents": table.latents, sparsity: getattr(table, sparsity)}
+    return {"latents": table.latents, sparsity: getattr(table, sparsity)} if sparsity else {}
+
+
+def _check_values(table: SaeTable) -> None:
+    """Several values of a setting are several suites, and need an architecture that the setting makes differ."""
+    for name in _SUITE_NAMES:
+        if len(values := getattr(table, name)) > 1 and name not in (sweeps := _sweeps(table)):
+            also = f" with --l0-loss {table.l0_loss}" if table.arch == "jumprelu" else ""
+            can = "--" + " and --".join(sweeps).replace("_", "-") if sweeps else "nothing"
+            raise UsageError(
+                f"--{name.replace('_', '-')} has {len(values)} values, and --arch {table.arch}{also} does not "
+                f"depend on it.",
+                f"Give several values of {can}." if sweeps else "Leave it out.",
+            )
 
 
 def _table_sites(table: SaeTable, info: ModelInfo) -> list[tuple[Site, Site]]:
@@ -97,16 +112,25 @@ def _plan(
     variant: str,
 ) -> TrainerConfig:
     reads, writes = sites
-    width, d_out, latents = info.width(reads), info.width(writes), int(values["latents"])
-    recipe = RECIPES[table.arch]
+    width, d_out = info.width(reads), info.width(writes)
+    recipe, latents = RECIPES[table.arch], int(values.get("latents", width))
+    if table.skip and (reads == writes or not recipe.trained):
+        raise UsageError(
+            f"--skip is a path from the input of a transcoder to its output; {table.arch} at {reads} is none.",
+            "Choose sites as in --kind 'mlp_in>mlp_out'.",
+        )
+    if not recipe.trained and reads != writes:
+        raise UsageError(f"--arch {table.arch} is a control for autoencoders, not for {reads}>{writes}.")
     name = sparsity_of(table.arch, table.l0_loss)
-    sparsity = values[name]
-    if name != "sparsity_weight" and not 0 < sparsity <= latents:
+    sparsity = values.get(name, 0)
+    if name not in ("", "sparsity_weight") and not 0 < sparsity <= latents:
         problem = "is more than" if sparsity else "leaves nothing of"
         flag = "--" + name.replace("_", "-")
         raise UsageError(f"{flag} {sparsity:g} {problem} the {latents} latents.")
     if config.compile and table.arch not in COMPILED:
         raise UsageError(f"--compile is for --arch {' or '.join(COMPILED)}, not {table.arch}.")
+    if config.compile and table.skip:
+        raise UsageError("--compile has no formula with a skip path.", "Leave out --compile or --skip.")
     if config.precision == "bf16-screen" and recipe.arch != "topk":
         raise UsageError(f"--precision bf16-screen is for --arch topk, not {table.arch}.", "Try --precision bf16.")
     if table.sparsity_p < 1 and not recipe.anneals:
@@ -119,13 +143,15 @@ def _plan(
     if named["decoder_norm"] is None:
         named["decoder_norm"] = recipe.decoder_norm
     for flag, sparsities in _ONLY_WITH.items():
-        if recipe.sparsity not in sparsities:
+        if recipe.sparsity not in sparsities or not recipe.trained:
             named[flag] = 0
     if named["k_anneal"] and sparsity >= min(width, latents):
         raise UsageError(f"--k-anneal falls from {min(width, latents)} to --k, and {sparsity} is not less.")
     options: dict[str, Any] = {"k": sparsity} if recipe.arch == "topk" else {}
     if table.arch == "matryoshka":
         options = {"k": sparsity, "group_sizes": group_sizes(table.groups, latents)}
+    if table.skip:
+        options["skip"] = True
     return TrainerConfig(
         variant=variant,
         dictionary=DictionaryConfig(recipe.arch, width, latents, reads, writes, d_out, options),

@@ -25,6 +25,7 @@ from saecli.formats.suite import rounded, suite_files, with_measurements
 from saecli.train.activation_cache import RememberingModel
 from saecli.train.checkpoint import Mirror
 from saecli.train.products import has_bf16
+from saecli.train.recipes import TRAINED
 from saecli.train.sae import train_on_vectors, train_sae
 from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.sae_data import describe_data, open_data, open_held_out
@@ -58,8 +59,8 @@ class TrainSaeResult(Result):
     schema: ClassVar[str] = "saecli.train-sae/1"
 
     model: str = field_doc("Model", "The model whose activations were learned; empty for vectors of one's own.")
-    tokens: int = field_doc("Tokens", "Vectors each dictionary has seen.")
-    steps: int = field_doc("Steps", "Steps each dictionary took.")
+    tokens: int = field_doc("Tokens", "Vectors each dictionary has seen, but for controls.")
+    steps: int = field_doc("Steps", "Steps each dictionary took, but for controls.")
     suites: list[str] = field_doc("Suites", "Folders of the suites in the run directory.")
     dictionaries: list[TrainedDictionary] = field_doc("Dictionaries", "One entry per dictionary.")
 
@@ -98,7 +99,8 @@ def plan(config: TrainSaeConfig) -> list[str]:
         plans = plan_dictionaries(config, model.info)
         read = describe_data(config, model.info)
         room = _require_room(config, plans, ranks_here(), model)
-    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, lr {p.settings.lr:.2g}" for p in plans]
+    ways = {p.name: f"lr {p.settings.lr:.2g}" if p.recipe in TRAINED else "untrained" for p in plans}
+    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, {ways[p.name]}" for p in plans]
     return [*lines, f"{config.tokens:,} vectors each of {read}", room]
 
 
@@ -131,7 +133,7 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult 
         for path, content in suite_files(suite, DTYPES[config.save_dtype]).items():
             run.write_bytes(f"{name}/{path}", content)
     run.write_text(METRICS, "".join(json.dumps(record) + "\n" for record in trained.records))
-    last = {(record["suite"], record["site"]): record for record in trained.records if record["step"] == trained.steps}
+    last = {(record["suite"], record["site"]): record for record in trained.records}
     return TrainSaeResult(
         model="" if config.activations else config.model,
         tokens=trained.tokens,

@@ -36,7 +36,7 @@ from saecli.dictionaries.selection import ROWS_PER_CHUNK, select_rows, top_k
 from saecli.dictionaries.topk import TopK
 from saecli.train.products import multiply
 from saecli.train.ragged import bags, by_feature, encoder_rows, finish_b_dec, products
-from saecli.train.step import StepInput, StepOutput
+from saecli.train.step import StepInput, StepOutput, set_output_gradients
 
 _AUX_ROWS: Final = 1024
 _FEWEST_SPARE: Final = 8
@@ -95,7 +95,8 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         fired_F = torch.segment_reduce(values_N, "max", offsets=starts_F, initial=0) > 0
 
     topk.W_enc_DF.grad, topk.b_enc_F.grad = g_enc_FD.T, g_b_enc_F
-    topk.W_dec_FD.grad, topk.b_dec_D.grad = g_dec_FD, residual_BD.sum(0).mul_(factor)
+    topk.W_dec_FD.grad = g_dec_FD
+    set_output_gradients(topk, step, residual_BD, factor)
     aux = lift = 0.0
     if len(step.dead_N) and step.settings.aux_coefficient > 0:
         aux, lift = auxiliary(topk, step, centred_BD, residual_BD, step.sum(error))

@@ -48,7 +48,8 @@ class StepInput:
 
     Attributes:
         x_BD: [B, d_in] this process's vectors at the site read, scaled to unit variance per dimension on average.
-        y_BD: [B, d_out] targets; the same tensor as ``x_BD`` for an autoencoder.
+        y_BD: [B, d_out] targets, without what a skip path adds (:func:`without_skip`); the same tensor as ``x_BD`` for
+            an autoencoder.
         dead_N: int64 indices of the dead latents, perhaps none.
         settings: Weights and sizes; those that a schedule changes are as they are at this step.
         p: Exponent of an annealed penalty.
@@ -101,6 +102,26 @@ class StepOutput:
     fired_F: Tensor
     aux: float = 0.0
     penalties: tuple[float, float] | None = None
+
+
+def without_skip(dictionary: Dictionary, x_BD: Tensor, y_BD: Tensor, space: Workspace) -> Tensor:
+    """What the features are to reconstruct: y − x W_skip in a kept buffer; y itself where there is no skip path."""
+    if dictionary.W_skip_DO is None:
+        return y_BD
+    out = space.take("without_skip", *y_BD.shape, like=y_BD)
+    return torch.addmm(y_BD, x_BD, dictionary.W_skip_DO.detach(), alpha=-1, out=out)
+
+
+def set_output_gradients(dictionary: Dictionary, step: StepInput, residual_BD: Tensor, factor: float) -> None:
+    """Set the gradients of what reaches the output beside the features: Σ g of b_dec, xᵀ g of W_skip.
+
+    Args:
+        residual_BD: The gradient g at the reconstruction without its factor.
+        factor: 2 / (B D).
+    """
+    dictionary.b_dec_D.grad = residual_BD.sum(0) * factor
+    if dictionary.W_skip_DO is not None:
+        dictionary.W_skip_DO.grad = (step.x_BD.T @ residual_BD).mul_(factor)
 
 
 StepFunction = Callable[[Dictionary, StepInput], StepOutput]

@@ -24,7 +24,7 @@ from saecli.train.resample import resample
 from saecli.train.schedule import Schedule
 from saecli.train.settings import Settings
 from saecli.train.start import Neurons, initial_weights, start_from
-from saecli.train.step import StepInput, StepOutput, Workspace
+from saecli.train.step import StepInput, StepOutput, Workspace, without_skip
 from saecli.train.units import Units, usual_rows
 from saecli.train.update import Update
 
@@ -54,6 +54,12 @@ class TrainerConfig:
         site = str(reads) if reads == writes else f"{reads}>{writes}"
         return f"{self.variant}/{site}" if self.variant else site
 
+    @property
+    def own_seed(self) -> int:
+        """A seed of its own for every dictionary: independent of which others are trained beside it."""
+        text = f"{self.seed}/{self.dictionary.reads.canonical}/{self.dictionary.writes.canonical}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
 
 class DictionaryTrainer:
     """A dictionary in training.
@@ -82,7 +88,7 @@ class DictionaryTrainer:
         compiled = config.settings.compile
         self._recipe = RECIPES[config.recipe]
         self._step = compiled_step(config.recipe) if compiled else step_function(config.recipe)
-        initial_weights(self.dictionary, _seed(config))
+        initial_weights(self.dictionary, config.own_seed)
         lr, betas = config.settings.lr, (config.settings.beta1, 0.999)
         self._update = Update(self.dictionary, lr, betas)
 
@@ -126,7 +132,8 @@ class DictionaryTrainer:
         self.units.enter_(x_BD, y_BD)
         dead_N = (self.since_fired_F >= settings.dead_after).nonzero()[:, 0]
         p, next_p = self.schedule.p, self.schedule.next_p
-        given = StepInput(x_BD, y_BD, dead_N, settings, p, next_p, space, total, self._ranks)
+        target_BD = without_skip(self.dictionary, x_BD, y_BD, space)
+        given = StepInput(x_BD, target_BD, dead_N, settings, p, next_p, space, total, self._ranks)
         out = self._summed(self._step(self.dictionary, given))
         self.schedule.record(out.penalties)
         self.since_fired_F += given.batch
@@ -145,7 +152,7 @@ class DictionaryTrainer:
         if not every or self._seen // every == before // every or not allowed:
             return
         dead_N = (self.since_fired_F >= every // 2).nonzero()[:, 0]
-        seed = (_seed(self.config) + self._seen) % (1 << 63)
+        seed = (self.config.own_seed + self._seen) % (1 << 63)
         changed_N = resample(self.dictionary, x_BD, y_BD, dead_N, seed, self._ranks)
         self._update.forget(changed_N)
         self.since_fired_F[changed_N] = 0
@@ -174,11 +181,9 @@ class DictionaryTrainer:
     @torch.no_grad()
     def finished(self) -> Dictionary:
         """A copy in the units of the model, on the CPU, in the plain memory layout, without gradients."""
-        result = make_dictionary(self.config.dictionary).to(self.dictionary.b_dec_D.dtype)
-        state = self.dictionary.state_dict().items()
-        result.load_state_dict({name: value.detach().cpu().contiguous().clone() for name, value in state})
+        result = in_plain_layout(self.dictionary, self.config.dictionary)
         self.units.leave(result)
-        return result.float().requires_grad_(False).eval()
+        return result.float()
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
@@ -200,7 +205,9 @@ class DictionaryTrainer:
         self.schedule.load(state["schedule"])
 
 
-def _seed(config: TrainerConfig) -> int:
-    """A seed of its own for every dictionary: independent of which others are trained beside it."""
-    text = f"{config.seed}/{config.dictionary.reads.canonical}/{config.dictionary.writes.canonical}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+def in_plain_layout(dictionary: Dictionary, config: DictionaryConfig) -> Dictionary:
+    """A copy of a dictionary on the CPU, contiguous and without gradients, under a configuration of the same shape."""
+    result = make_dictionary(config).to(dictionary.b_dec_D.dtype)
+    state = dictionary.state_dict().items()
+    result.load_state_dict({name: value.detach().cpu().contiguous().clone() for name, value in state})
+    return result.requires_grad_(False).eval()

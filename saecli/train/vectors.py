@@ -158,9 +158,9 @@ def measure_vectors(suite: Suite, files: VectorFiles) -> dict[Site, dict[str, fl
             rows += len(x)
             error += float(left.square().sum())
             square += float(x.double().square().sum())
-            active += float((acts > 0).sum())
+            active += float((acts != 0).sum())
             total_D += x.double().sum(0)
-            fired_F |= (acts > 0).any(0)
+            fired_F |= (acts != 0).any(0)
         spread = square - float(total_D.square().sum()) / rows
         row = {"l0": active / rows, "dead_share": float((~fired_F).double().mean())}
         row["variance_explained"] = 1 - error / spread if spread > 0 else 0.0

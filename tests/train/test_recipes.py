@@ -15,7 +15,7 @@ from saecli.dictionaries import ARCHITECTURES, make_dictionary
 from saecli.dictionaries.gated import Gated
 from saecli.dictionaries.jumprelu import JumpReLU
 from saecli.train.anneal import PAnneal
-from saecli.train.recipes import RECIPES, step_function
+from saecli.train.recipes import RECIPES, TRAINED, step_function
 from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.sae_plan import plan_dictionaries
 from saecli.train.settings import Settings
@@ -270,7 +270,7 @@ def train(made: DictionaryTrainer, first: int, last: int) -> list[float]:
     return losses
 
 
-@pytest.mark.parametrize("recipe", sorted(set(RECIPES) - {"topk"}))
+@pytest.mark.parametrize("recipe", sorted(set(TRAINED) - {"topk"}))
 def test_training_reaches_what_it_should_and_is_stored_in_the_units_of_the_model(recipe):
     made = trainer(recipe, sparsity_weight=0.6)
     sample = features(2000)
@@ -290,7 +290,8 @@ def test_training_reaches_what_it_should_and_is_stored_in_the_units_of_the_model
 
 
 @pytest.mark.parametrize(
-    ("recipe", "sparsity_p"), [*((name, 1.0) for name in RECIPES), ("standard", 0.2), ("gated", 0.2)]
+    ("recipe", "sparsity_p"),
+    [*((name, 1.0) for name in TRAINED), ("standard", 0.2), ("gated", 0.2)],
 )
 def test_a_trainer_goes_on_from_its_state_in_the_same_bits(recipe, sparsity_p):
     whole, part, again = (trainer(recipe, dead_after=600, sparsity_p=sparsity_p, anneal_start=0.01) for _ in range(3))
