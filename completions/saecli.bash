@@ -56,7 +56,7 @@ _saecli_flags() {
         'train') words='--help' ;;
         'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
-        'validate') words='--model --data --sequences --n-ctx --firing --require --device --dtype --pack --no-pack --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'validate') words='--model --data --sequences --n-ctx --firing --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
         'run') words='--set --list --check --plan --out --overwrite --resume --json --quiet -q --help' ;;
@@ -196,9 +196,11 @@ _saecli_values() {
         'validate|--firing') words='' paths='' ;;
         'validate|--require') words='' paths='' ;;
         'validate|--device') words='auto cpu cuda' paths='' ;;
-        'validate|--dtype') words='auto float32 bfloat16 float16 float64' paths='' ;;
         'validate|--layers') words='' paths='' ;;
         'validate|--kind') words='resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
+        'validate|--dtype') words='auto float32 bfloat16 float16 float64' paths='' ;;
+        'validate|--batch-size') words='' paths='' ;;
+        'validate|--max-memory') words='' paths='' ;;
         'validate|--seed') words='' paths='' ;;
         'validate|--threads') words='' paths='' ;;
         'validate|--out') words='' paths='dirs' ;;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saecli.core.config import SharedConfig, SitesMixin, argument, option
+from saecli.core.config import ModelConfigMixin, SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
@@ -13,7 +13,7 @@ from saecli.validate.metrics import Bound
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidateConfig(PackMixin, SitesMixin, SharedConfig):
+class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     """Which suites to measure on which sequences, and what they must reach."""
 
     command: ClassVar[str] = "validate"
@@ -57,12 +57,8 @@ class ValidateConfig(PackMixin, SitesMixin, SharedConfig):
         metavar="METRIC>=VALUE",
         panel="Check",
     )
-    device: str = option("auto", help="Where to compute.", choices=("auto", "cpu", "cuda"), panel="Machine")
-    dtype: str = option(
-        "auto",
-        help="Number type of the model.",
-        choices=("auto", "float32", "bfloat16", "float16", "float64"),
-        panel="Machine",
+    device: str = option(  # no mps, which has no fp64 to sum in
+        "auto", help="Where to compute.", choices=("auto", "cpu", "cuda"), panel="Machine"
     )
 
     def validate(self) -> None:

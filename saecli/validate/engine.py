@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from saecli.core.errors import InputError, UsageError
-from saecli.core.fidelity import SuiteFidelity, measure_suites
+from saecli.core.fidelity import measure_suites
 from saecli.core.machine import torch_device, torch_dtype
 from saecli.core.model import ModelInfo
 from saecli.core.progress import Progress
@@ -18,12 +18,11 @@ from saecli.data.names import OTHELLO
 from saecli.data.samples import Samples, open_samples
 from saecli.formats import connections
 from saecli.formats.neuronpedia_graph import sniff_graph
-from saecli.report.density_plot import density_figure
-from saecli.report.fidelity_plot import fidelity_figure
-from saecli.report.figure import as_png, as_svg
+from saecli.formats.saebench import Measurement
 from saecli.validate.config import ValidateConfig
+from saecli.validate.files import write_files
 from saecli.validate.result import ValidateResult
-from saecli.validate.rows import EDGES, differences, estimate, group_rows, long_table, required, site_rows
+from saecli.validate.rows import EDGES, differences, estimate, group_rows, required, site_rows
 
 _FITTING: Final = 400
 _TEXT_CONTEXT: Final = 128
@@ -70,11 +69,15 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> ValidateResult:
         samples.fitting,
         firing=samples.firing,
         seed=config.seed,
+        rows=config.batch_items,
+        max_bytes=config.max_memory_bytes,
         progress=progress,
     )
     run.record(sites={name: [suite.label(site) for site in suite] for name, suite in suites.items()})
     progress("drawing")
-    files = _write(run, suites, measured)
+    dtype = str(next(model.module.parameters()).dtype).removeprefix("torch.")
+    measurement = Measurement(run.fingerprint, model.info.name, dtype, data, samples.n_ctx)
+    files = write_files(run, suites, measured, measurement)
     any_one = next(iter(measured.values()))
     return ValidateResult(
         model=model.info.name,
@@ -93,15 +96,6 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> ValidateResult:
         required=required(config.bounds, suites, measured),
         files=files,
     )
-
-
-def _write(run: Run, suites: Mapping[str, Suite], measured: Mapping[str, SuiteFidelity]) -> list[str]:
-    run.write_text("sites.csv", long_table(suites, measured))
-    pictures = {"fidelity": fidelity_figure(suites, measured), "density": density_figure(suites, measured, EDGES)}
-    for name, figure in pictures.items():
-        run.write_bytes(f"{name}.png", as_png(figure))
-        run.write_bytes(f"{name}.svg", as_svg(figure))
-    return ["sites.csv", *(f"{name}.{kind}" for name in pictures for kind in ("png", "svg"))]
 
 
 def _suites(config: ValidateConfig, device: str, dtype: str) -> dict[str, Suite]:

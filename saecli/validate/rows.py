@@ -13,6 +13,7 @@ import numpy as np
 
 from saecli.core.fidelity import Compound, Interval, SiteFidelity, SuiteFidelity
 from saecli.core.suite import Suite
+from saecli.report.curve_plot import curves
 from saecli.validate.metrics import COMPOUND_METRICS, SITE_METRICS, Bound
 from saecli.validate.result import Difference, Estimate, MeasuredGroup, MeasuredSite, Required
 
@@ -140,6 +141,22 @@ def long_table(suites: Mapping[str, Suite], measured: Mapping[str, SuiteFidelity
             for metric, one in found.items():
                 tokens = fidelity.firing_tokens if metric == "dead_share" else fidelity.tokens
                 writer.writerow((name, label, metric, *_cells(one), tokens))
+    return text.getvalue()
+
+
+def curve_table(suites: Mapping[str, Suite], measured: Mapping[str, SuiteFidelity]) -> str:
+    """``curve.csv``: what suites keep at one site in the order of L0, beside as many principal components."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    shown = ("ce_recovered", "variance_explained", "pca_ce_recovered", "pca_variance_explained")
+    ends = [f"{name}{end}" for name in shown for end in ("", "_low", "_high")]
+    writer.writerow(("kind", "site", "suite", "l0", *ends))
+    for kind, sites in curves(suites, measured).items():
+        for site, points in sites.items():
+            for name, one in points:
+                found = numbers(one)
+                cells = [cell for metric in shown for cell in _cells(found[metric])]
+                writer.writerow((kind, suites[name].label(site), name, f"{one.l0.value:.7g}", *cells))
     return text.getvalue()
 
 

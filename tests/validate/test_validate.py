@@ -22,6 +22,7 @@ from tests.data.test_shards import write
 
 D = 8
 SITES = (Site(0, "resid_pre"), Site(0, "mlp_out"), Site(1, "resid_pre"), Site(2, "resid_pre"))
+SITE_LABELS = ("0", "0.mlp_out", "1", "2")
 FEW = ("--sequences", "20", "--firing", "10", "--device", "cpu", "--threads", "1")
 
 
@@ -99,7 +100,21 @@ def test_known_answers_side_by_side_stored_drawn_and_found_again(folder, saecli)
     rows = list(csv.DictReader((run / "sites.csv").open()))
     assert len(rows) == 3 * (4 * len(SITE_METRICS) + 2 * len(COMPOUND_METRICS))
     assert {row["n"] for row in rows if row["metric"] == "dead_share"} == {str(document["firing_tokens"])}
-    for name in ("fidelity", "density"):
+    curve = list(csv.DictReader((run / "curve.csv").open()))
+    assert [(row["site"], row["suite"]) for row in curve] == [
+        (site, suite) for site in ("0", "1", "2", "0.mlp_out") for suite in ("zero", "few", "whole")
+    ]
+    for row in curve:
+        for metric in ("l0", "ce_recovered", "variance_explained", "pca_ce_recovered", "pca_variance_explained"):
+            assert float(row[metric]) == pytest.approx(value(document, row["suite"], row["site"], metric), rel=1e-5)
+    bench = [f"saebench/core/{suite}_{site}_eval_results.json" for suite in document["suites"] for site in SITE_LABELS]
+    assert sorted(name for name in document["files"] if name.startswith("saebench")) == sorted(bench)
+    found = json.loads((run / "saebench/core/few_0.mlp_out_eval_results.json").read_text())
+    preserved = found["eval_result_metrics"]["model_performance_preservation"]
+    assert preserved["ce_loss_with_sae"] == pytest.approx(value(document, "few", "0.mlp_out", "ce"), abs=1e-6)
+    assert (found["eval_config"]["model_name"], found["eval_config"]["dataset"]) == ("lm", "othello")
+    assert found["sae_cfg_dict"]["d_sae"] == len(found["eval_result_details"]) == 2 * D
+    for name in ("fidelity", "density", "curve"):
         assert (run / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert b"<svg" in (run / f"{name}.svg").read_bytes()[:500]
     again = saecli(*call)
@@ -238,6 +253,39 @@ def test_neurons_that_are_always_active_can_be_drawn(folder, saecli):
     document = json.loads(done.out)
     assert [row["metrics"]["variance_explained"]["value"] for row in document["sites"]] == pytest.approx([1, 1, 1])
     assert document["sites"][0]["density_counts"][-1] == D
+
+
+def test_numbers_do_not_depend_on_how_many_sequences_are_measured_together(folder, saecli):
+    call = ("validate", "few", "--model", "lm", "--layers", "1", *FEW, "--json")
+    documents = []
+    for flags in (("--batch-size", "3"), ("--batch-size", "auto", "--max-memory", "64G")):
+        done = saecli(*call, *flags, "--overwrite")
+        assert done.code == 0, done.err
+        documents.append(json.loads(done.out))
+    several, one = documents
+    assert several["run_directory"] == one["run_directory"]
+    assert "curve.csv" not in one["files"]
+    for metric, found in one["sites"][0]["metrics"].items():
+        for end, expected in found.items():
+            other = several["sites"][0]["metrics"][metric][end]
+            close = expected is other is None or other == pytest.approx(expected, rel=1e-4, abs=1e-5)
+            assert close, (metric, end, expected, other)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--batch-size", "0"), "--batch-size 0 is neither a positive number nor auto"),
+        (("--max-memory", "100M"), "--max-memory allows 0.10 GB"),
+        (("--batch-size", "20", "--max-memory", "100M"), "for 20 of 20 sequences at a time"),
+        (("--device", "mps"), "--device mps: must be one of auto, cpu, cuda"),
+    ],
+)
+def test_a_machine_that_cannot_is_refused(folder, saecli, flags, words):
+    done = saecli("validate", "few", "--model", "lm", "--layers", "1", *FEW, *flags, "--out", "bad")
+    assert done.code == 2, done.err
+    assert words in done.err
+    assert not (folder / "bad").exists()
 
 
 def test_plan_and_schema(folder, saecli):
