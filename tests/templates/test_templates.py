@@ -1,8 +1,10 @@
-"""Every recipe that ships is sound: keys, sites, references, data, published numbers."""
+"""Every recipe that ships is sound: keys, sites, references, data; the laptop sizes run, here smaller still."""
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -16,9 +18,9 @@ from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.sae_plan import plan_dictionaries
 from zoo.index import find_data, find_model
 
-NAMES = [name for name in template_names() if name not in ("python-mini", "chess-mini")]
+NAMES = template_names()
 LAPTOP = [name for name in NAMES if name.endswith("-laptop")]
-EMBEDDED = ["othello-mini"]
+EMBEDDED = [name for name in NAMES if name.endswith("-mini")]
 FULL = [name for name in NAMES if name not in (*LAPTOP, *EMBEDDED)]
 
 SHAPES = {  # layers, width, heads, width of the MLP, positions
@@ -158,3 +160,52 @@ def test_published_numbers_are_in_the_recipes():
             assert {plan.dictionary.n_latents for plan in plans} == {8 * 512, 16 * 512}
             assert {plan.dictionary.reads for plan in plans} == {Site(5, "resid_post")}
             assert (config.tokens, config.batch, config.seed) == (300_000_000, 8192, 42)
+
+
+# -- run, at sizes of seconds -----------------------------------------------------------------------------------------
+
+TINY = {
+    "train lm": {"steps": 2, "batch_size": 4, "d_model": 32, "held_out": 4, "eval_every": 2},
+    "train sae": {
+        "tokens": 1500,
+        "batch": 256,
+        "buffer": 512,
+        "sequences": 8,
+        "held_out": 0,
+        "latents": [64],
+        "k": [4],
+    },
+    "validate": {"sequences": 4, "firing": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory) -> Path:
+    """A cache that all templates share, so that generated data sets are made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def smaller(name: str) -> list[str]:
+    """`--set` of all that decides how long a template takes."""
+    settings = []
+    for task in tasks(name).values():
+        for key, value in TINY.get(task.step.command, {}).items():
+            settings += ["--set", f"{task.step.name}.{key}={value}"]
+    return settings
+
+
+QUICK = ("boards-othello-laptop", "gpt-circuits-64x4-laptop")
+"""Every kind of the sweep, and a chain of all commands; the others run with ``-m slow``."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=() if one in QUICK else pytest.mark.slow) for one in LAPTOP])
+def test_laptop_sizes_run(saecli, monkeypatch, cache, name):
+    monkeypatch.setenv("SAECLI_CACHE", str(cache))
+    outcome = saecli("run", name, "--json", *smaller(name))
+    assert outcome.code == 0, outcome.err
+    document = json.loads(outcome.out)
+    for step in document["steps"]:
+        if step["command"] == "train sae":
+            assert all(math.isfinite(row["variance_explained"]) for row in step["result"]["dictionaries"])
+    again = saecli("run", name, "--json", *smaller(name))
+    assert json.loads(again.out)["reused"]
