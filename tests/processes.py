@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
+import random
+import signal
 import socket
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 from typing import Any
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["torch.distributed", "saecli.train.lm_run", "saecli.cli.app"])
+_CONTEXT.set_forkserver_preload(["torch.distributed", "saecli.train.lm_run", "saecli.train.sae_run", "saecli.cli.app"])
 
 
 def run_ranks(size: int, function: Callable[..., Any], *args: Any) -> list[Any]:
@@ -60,8 +64,6 @@ def command(folder: Path, *argv: str) -> int:
     Returns:
         The exit code; NUMBER is this process's rank.
     """
-    import signal
-
     from saecli.cli.app import run
     from saecli.core.errors import Terminated
 
@@ -79,6 +81,59 @@ def command(folder: Path, *argv: str) -> int:
 def exit_with(function: Callable[..., int], *args: Any) -> None:
     """Calls a function that returns an exit code, and exits with it."""
     os._exit(function(*args))
+
+
+def kill_and_continue(folder: Path, argv: Sequence[str], kills: int) -> list[Path]:
+    """Runs a command undisturbed, then anew, killed at seeded random moments and each time continued until it is done.
+
+    Args:
+        folder: Where the command runs; of folders of its own, ``--out`` is added.
+        argv: The command.
+        kills: How many times in all; where a run is done before them, another one begins.
+
+    Returns:
+        The runs' folders, the undisturbed one first.
+
+    Raises:
+        AssertionError: A run ended in an error.
+    """
+    chance, left, runs = random.Random(0), kills, [folder / "whole"]
+    start(os.getpid).join()  # the server that forks has imported everything
+    longest, _ = _run(folder, argv, runs[0], None)
+    while left or not (runs[-1] / "result.json").exists():
+        if (runs[-1] / "result.json").exists():
+            runs.append(folder / f"killed-{len(runs)}")
+        fresh = not runs[-1].exists()
+        seconds, killed = _run(folder, argv, runs[-1], chance.uniform(0.02, 0.9) * longest if left else None)
+        if fresh and not killed:
+            longest = min(longest, seconds)
+        left -= killed
+    return runs
+
+
+def assert_same_bytes(runs: Sequence[Path], *patterns: str) -> None:
+    """Files of every run have the bytes of the first run's; each pattern fits some."""
+    for pattern in patterns:
+        files = [[file for file in run.glob(pattern) if file.is_file()] for run in runs]
+        found = [
+            {file.relative_to(run): hashlib.sha256(file.read_bytes()).hexdigest() for file in one}
+            for run, one in zip(runs, files, strict=True)
+        ]
+        assert found[0], pattern
+        assert all(one == found[0] for one in found), pattern
+
+
+def _run(folder: Path, argv: Sequence[str], out: Path, patience: float | None) -> tuple[float, bool]:
+    """Seconds that a command took, and whether it had to be killed because it took longer than there was patience."""
+    started = time.monotonic()
+    process = start(exit_with, command, folder, *argv, "--out", out.name)
+    process.join(patience)
+    killed = process.exitcode is None
+    if killed:
+        process.kill()
+        process.join()
+    assert process.exitcode == (-signal.SIGKILL if killed else 0), (folder / "0.err").read_text()
+    return time.monotonic() - started, killed
 
 
 def _call(
