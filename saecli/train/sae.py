@@ -110,7 +110,8 @@ def train_on_vectors(
     plans = plan_on_vectors(config, files.width)
     site = plans[0].dictionary.reads
     dtype = DTYPES[PRECISIONS[config.precision]]
-    stream = VectorStream(files, site, config.buffer, config.seed, torch.device(config.device), dtype, ranks)
+    device = torch.device(config.device)
+    stream = VectorStream(files, site, config.buffer, config.seed, device, dtype, ranks, progress)
     header = SuiteInfo(name=Path(config.activations[0]).stem, model="")
     training = Training(
         config, plans, stream, header, {"data": files.identity}, folder, progress, threads, ranks, mirror

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from saecli.core.errors import InputError
+from saecli.core.progress import Progress, silent
 from saecli.core.ranks import ONE, Ranks
 from saecli.core.site import Site
 from saecli.core.suite import Suite
@@ -113,6 +114,7 @@ class VectorStream(Stream):
         device: Where training is.
         dtype: In which number type.
         ranks: The processes; each reads its part of every chunk.
+        progress: Told when the rows are read again.
     """
 
     def __init__(
@@ -124,16 +126,20 @@ class VectorStream(Stream):
         device: torch.device,
         dtype: torch.dtype = torch.float32,
         ranks: Ranks = ONE,
+        progress: Progress = silent,
     ) -> None:
         rows = files.rows("train")
         chunk = min(_CHUNK, rows)
         super().__init__([site], buffer, chunk, -(-chunk // ranks.size), seed, device, ranks)
-        self._dtype = dtype
+        self._dtype, self._progress, self._again = dtype, progress, False
         self._files, self._rows, self._chunks = files, rows, -(-rows // self.per_batch)
 
     def rows(self, step: int) -> Rows:
         """One chunk; every epoch has each of them once."""
         epoch, place = divmod(step, self._chunks)
+        if epoch and not self._again:
+            self._again = True
+            self._progress(f"All {self._rows:,} training rows were read; they are read again, in another order.")
         start = int(shuffled(np.array([place]), self._chunks, self.seed, epoch)[0]) * self.per_batch
         count = min(self.per_batch, self._rows - start)
         part = self.ranks.part(count)

@@ -49,8 +49,14 @@ def test_every_training_row_is_read_once_an_epoch_and_in_another_order(tmp_path:
         np.save(tmp_path / f"{name}.npy", np.arange(start, start + count, dtype=np.float32)[:, None])
     files = VectorFiles([tmp_path / "a.npy", tmp_path / "b.npy"])
     expected = torch.cat([torch.arange(0, 2700), torch.arange(3000, 6600)]).float()
-    stream = VectorStream(files, SITE, 6300, 0, torch.device("cpu"))
-    epochs = [[stream.rows(4 * epoch + step).vectors_ND[SITE][:, 0] for step in range(4)] for epoch in range(6)]
+    said: list[tuple[int, str]] = []
+    epochs: list[list[torch.Tensor]] = []
+    stream = VectorStream(
+        files, SITE, 6300, 0, torch.device("cpu"), progress=lambda label, *_, **__: said.append((len(epochs), label))
+    )
+    for epoch in range(6):
+        epochs.append([stream.rows(4 * epoch + step).vectors_ND[SITE][:, 0] for step in range(4)])
+    assert said == [(1, "All 6,300 training rows were read; they are read again, in another order.")]
     assert all(torch.equal(torch.cat(epoch).sort().values, expected) for epoch in epochs)
     assert len({tuple(float(part[0]) for part in epoch) for epoch in epochs}) > 1
     held_out = torch.cat([torch.arange(2700, 3000), torch.arange(6600, 7000)]).float()
