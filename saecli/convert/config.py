@@ -81,6 +81,14 @@ class ConvertConfig(CallConfig):
         metavar="TYPE",
         panel="Dictionaries",
     )
+    become: str | None = option(
+        None,
+        help="Another architecture on the way: TopK with the threshold it learned in training becomes JumpReLU, which "
+        "has somewhat fewer than k active features on average.",
+        choices=("jumprelu",),
+        flag="--as",
+        panel="Dictionaries",
+    )
     lossy: bool = option(
         False, help="Accept a result that differs from the source.", flag="--lossy", panel="Dictionaries"
     )
@@ -105,6 +113,8 @@ class ConvertConfig(CallConfig):
             raise UsageError(f"Say what to make with --to: {', '.join(TARGETS)}.")
         if self.norm_scale is not None and not self.norm_scale > 0:
             raise UsageError(f"--norm-scale is positive, not {self.norm_scale:g}.")
+        if self.become and TARGETS[self.to] != _DICTIONARIES:
+            raise UsageError(f"--as {self.become} is for dictionaries, and --to {self.to} makes none.")
         if not 0 < self.val_fraction < 1:
             raise UsageError(f"--val-fraction {self.val_fraction:g} must be more than 0 and less than 1.")
         if not self.documents:

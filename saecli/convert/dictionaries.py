@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +22,7 @@ from saecli.core.machine import DTYPES
 from saecli.core.progress import Progress
 from saecli.core.result import to_json
 from saecli.core.site import Site
+from saecli.dictionaries.jumprelu import from_topk
 from saecli.formats.registry import FORMATS, Hints, Item
 from saecli.formats.registry import open_dictionaries as read_back
 from zoo.load import open_dictionaries
@@ -41,7 +43,8 @@ def convert(config: ConvertConfig, progress: Progress) -> ConvertResult:
     """Convert one source.
 
     Raises:
-        UsageError: Several sources, a choice that fits nothing, or a dictionary that the format cannot hold.
+        UsageError: Several sources, a choice that fits nothing, or a dictionary that the format cannot hold or that
+            cannot become what ``--as`` names.
         InputError: The source cannot be read, or the result differs from it and ``--lossy`` was not given.
     """
     if len(config.sources) != 1:
@@ -50,7 +53,8 @@ def convert(config: ConvertConfig, progress: Progress) -> ConvertResult:
     items = found.only(config.include).items
     if config.plan:
         refuse_if_there(config, MARK)
-        steps = tuple(f"{_name(item)}: {item.config.arch}, from {found.format} to {config.to}" for item in items)
+        way = f"from {found.format} to {config.to}" + (f", as {config.become}" if config.become else "")
+        steps = tuple(f"{_name(item)}: {item.config.arch}, {way}" for item in items)
         return ConvertResult(to=str(config.to), destination=config.destination, steps=steps)
     with destination(config, MARK) as folder:
         made = _write(config, items, folder, progress)
@@ -69,6 +73,9 @@ def _write(config: ConvertConfig, items: Sequence[Item], folder: Path, progress:
                 "Choose those of one with --include.",
             )
     dictionaries = {item.name: item.load(torch.float32) for item in items}
+    before = {name: dictionary.config.arch for name, dictionary in dictionaries.items()}
+    if config.become:
+        dictionaries = {name: from_topk(dictionary) for name, dictionary in dictionaries.items()}
     first = items[0]
     facts: dict[str, Any] = {"model": first.model, "context": first.context, "prepends_bos": first.prepends_bos}
     facts["processing"] = first.processing
@@ -80,7 +87,8 @@ def _write(config: ConvertConfig, items: Sequence[Item], folder: Path, progress:
     made = []
     for number, (name, dictionary) in enumerate(dictionaries.items(), 1):
         here = again[dictionary.config.reads]  # names are kept where a format allows several at one site
-        made.append(_compare(name, dictionary, here[name] if len(here) > 1 else next(iter(here.values()))))
+        item = here[name] if len(here) > 1 else next(iter(here.values()))
+        made.append(replace(_compare(name, dictionary, item), architecture=before[name]))
         progress("comparing", number, len(dictionaries))
     worst = max(made, key=lambda one: (one.difference, one.flipped_share))
     if not config.lossy and (worst.difference > _EXACT or worst.flipped_share > _FLIPPED):

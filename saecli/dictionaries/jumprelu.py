@@ -6,10 +6,34 @@ Source: Rajamanoharan et al. 2024, https://arxiv.org/abs/2407.14435; BatchTopK: 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from saecli.core.dictionary import Dictionary, DictionaryConfig
+from saecli.core.errors import UsageError
+
+
+def from_topk(dictionary: Dictionary) -> JumpReLU:
+    """The JumpReLU with the weights of a TopK dictionary and its threshold, ``options["threshold"]``, for all features.
+
+    Raises:
+        UsageError: It is not TopK, or has no threshold.
+    """
+    config = dictionary.config
+    if config.arch != "topk":
+        raise UsageError(f"Only a TopK dictionary becomes JumpReLU, and that at {config.reads} is {config.arch}.")
+    if "threshold" not in config.options:
+        raise UsageError(
+            f"The TopK dictionary at {config.reads} has no threshold to become JumpReLU with.",
+            "saecli train sae --arch topk and dictionary_learning learn one in training.",
+        )
+    options = {name: value for name, value in config.options.items() if name not in ("k", "threshold")}
+    made = JumpReLU(replace(config, arch="jumprelu", options=options)).to(dictionary.b_dec_D)
+    made.load_state_dict(dictionary.state_dict(), strict=False)
+    made.threshold_F.data.fill_(config.options["threshold"])
+    return made.requires_grad_(dictionary.b_dec_D.requires_grad).eval()
 
 
 class JumpReLU(Dictionary):

@@ -76,11 +76,15 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     # The factor 2 / (B D) of the gradient g is applied to the few weights of the bags instead of to the residual.
     starts_B = torch.arange(0, values_BK.numel() + 1, k, dtype=torch.int32, device=x_BD.device)
     inner_BK = products(starts_B, indices_BK.reshape(-1), residual_BD, W_dec_FD).view_as(values_BK)
-    active = values_BK.numel()
-    if active and not bool(values_BK.min() > 0):
+    active, least_B = values_BK.numel(), values_BK.amin(1)
+    if active and not bool(least_B.min() > 0):
         active_BK = values_BK > 0
         active = int(active_BK.count_nonzero())
         inner_BK *= active_BK
+        least_B = values_BK.where(active_BK, torch.inf).amin(1)
+        least_B = least_B[least_B.isfinite()]
+    rows = step.sum(len(least_B))
+    least = step.sum(float(least_B.sum())) / rows if rows else None
 
     factor = 2 / (batch * width)
     entries = starts_B, indices_BK.reshape(-1), values_BK.reshape(-1), inner_BK.reshape(-1)
@@ -102,7 +106,8 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         aux, lift = auxiliary(topk, step, centred_BD, residual_BD, step.sum(error))
     finish_b_dec(topk)
     mse = error / (batch * width)
-    return StepOutput(mse + step.settings.aux_coefficient * (aux + lift), mse, active / batch, fired_F, aux)
+    loss = mse + step.settings.aux_coefficient * (aux + lift)
+    return StepOutput(loss, mse, active / batch, fired_F, aux, least=least)
 
 
 def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step: StepInput) -> tuple[Tensor, Tensor]:

@@ -94,6 +94,7 @@ class StepOutput:
         fired_F: bool [F], active for at least one vector of the batch.
         aux: The auxiliary term before its coefficient: the share of the residual error that the dead leave, or 0.
         penalties: The penalty before its weight, with ``p`` and with ``next_p``, if the latter was given.
+        least: The smallest positive activation of a vector, on average over those of all processes (topk), if any is.
     """
 
     loss: float
@@ -102,6 +103,7 @@ class StepOutput:
     fired_F: Tensor
     aux: float = 0.0
     penalties: tuple[float, float] | None = None
+    least: float | None = None
 
 
 def without_skip(dictionary: Dictionary, x_BD: Tensor, y_BD: Tensor, space: Workspace) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.ranks import ONE, Ranks
 from saecli.dictionaries import make_dictionary
 from saecli.dictionaries.jumprelu import JumpReLU
+from saecli.train.batchtopk_step import THRESHOLD_RATE
 from saecli.train.compiled_step import compiled_step
 from saecli.train.recipes import RECIPES, step_function
 from saecli.train.resample import resample
@@ -72,6 +73,9 @@ class DictionaryTrainer:
 
     Attributes:
         units: Those of training.
+        threshold: Of TopK, in those units, for use as a JumpReLU: a running mean of the smallest positive activation of
+            a vector, as in dictionary_learning. Somewhat fewer than k features are above it on average, clearly fewer
+            if the k largest stand out from the rest. None before the first step.
         neurons: Of the MLP that a transcoder stands for, to begin as; None for other weights.
     """
 
@@ -82,6 +86,7 @@ class DictionaryTrainer:
         shape = config.dictionary
         self.dictionary = make_dictionary(shape).to(device, dtype)
         self.units, self._seen = Units(), 0
+        self.threshold: float | None = None
         self.neurons: Neurons | None = None
         self.since_fired_F = torch.zeros(shape.n_latents, dtype=torch.int64, device=device)
         self.schedule = Schedule(config.settings, min(shape.d_in, shape.n_latents))
@@ -136,6 +141,9 @@ class DictionaryTrainer:
         given = StepInput(x_BD, target_BD, dead_N, settings, p, next_p, space, total, self._ranks)
         out = self._summed(self._step(self.dictionary, given))
         self.schedule.record(out.penalties)
+        if out.least is not None:
+            before = out.least if self.threshold is None else self.threshold
+            self.threshold = before + THRESHOLD_RATE * (out.least - before)
         self.since_fired_F += given.batch
         self.since_fired_F[out.fired_F] = 0
         if math.isfinite(out.loss):
@@ -171,7 +179,8 @@ class DictionaryTrainer:
         for gradient, total in zip(gradients, summed, strict=True):
             gradient.copy_(total.view(gradient.shape))
         loss, mse, l0, aux, *penalties = values.tolist()
-        return StepOutput(loss, mse, l0, fired_F > 0, aux, (penalties[0], penalties[1]) if penalties else None)
+        both = (penalties[0], penalties[1]) if penalties else None
+        return StepOutput(loss, mse, l0, fired_F > 0, aux, both, out.least)
 
     @property
     def dead_share(self) -> float:
@@ -181,7 +190,10 @@ class DictionaryTrainer:
     @torch.no_grad()
     def finished(self) -> Dictionary:
         """A copy in the units of the model, on the CPU, in the plain memory layout, without gradients."""
-        result = in_plain_layout(self.dictionary, self.config.dictionary)
+        config = self.config.dictionary
+        if self.threshold is not None:
+            config = replace(config, options={**config.options, "threshold": self.threshold / self.units.scale_in})
+        result = in_plain_layout(self.dictionary, config)
         self.units.leave(result)
         return result.float()
 
@@ -193,6 +205,7 @@ class DictionaryTrainer:
             "since_fired": self.since_fired_F,
             "units": self.units.state(),
             "seen": self._seen,
+            "threshold": self.threshold,
             "schedule": self.schedule.state(),
         }
 
@@ -202,6 +215,7 @@ class DictionaryTrainer:
         self._update.load(state["adam"])
         self.since_fired_F.copy_(state["since_fired"])
         self.units, self._seen = Units.load(state["units"]), state["seen"]
+        self.threshold = state.get("threshold")
         self.schedule.load(state["schedule"])
 
 
