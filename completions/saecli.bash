@@ -56,9 +56,9 @@ _saecli_flags() {
         'train') words='--help' ;;
         'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
-        'validate') words='--model --data --sequences --n-ctx --firing --require --device --dtype --pack --no-pack --layers --kind --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'validate') words='--model --data --sequences --n-ctx --firing --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
-        'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
+        'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --as --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
         'run') words='--set --list --check --plan --out --overwrite --resume --json --quiet -q --help' ;;
         'zoo') words='--help' ;;
         'zoo list') words='--search --json --quiet -q --help' ;;
@@ -196,9 +196,11 @@ _saecli_values() {
         'validate|--firing') words='' paths='' ;;
         'validate|--require') words='' paths='' ;;
         'validate|--device') words='auto cpu cuda' paths='' ;;
-        'validate|--dtype') words='auto float32 bfloat16 float16 float64' paths='' ;;
         'validate|--layers') words='' paths='' ;;
         'validate|--kind') words='resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
+        'validate|--dtype') words='auto float32 bfloat16 float16 float64' paths='' ;;
+        'validate|--batch-size') words='' paths='' ;;
+        'validate|--max-memory') words='' paths='' ;;
         'validate|--seed') words='' paths='' ;;
         'validate|--threads') words='' paths='' ;;
         'validate|--out') words='' paths='dirs' ;;
@@ -225,6 +227,7 @@ _saecli_values() {
         'convert|--site') words='' paths='' ;;
         'convert|--norm-scale') words='' paths='' ;;
         'convert|--dtype') words='float32 float16 bfloat16' paths='' ;;
+        'convert|--as') words='jumprelu' paths='' ;;
         'convert|--config') words='' paths='files' ;;
         'convert|--template') words='boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m' paths='' ;;
         'convert|') words='' paths='files' ;;

@@ -205,11 +205,13 @@ complete -c saecli -n '__saecli_at "validate"' -l n-ctx -d 'Positions per sequen
 complete -c saecli -n '__saecli_at "validate"' -l firing -d 'More held-out sequences, only to see which features ever fire.' -x
 complete -c saecli -n '__saecli_at "validate"' -l require -d 'Fail (exit code 4) unless this holds at every chosen site: \'ce_recovered>=0.95\'. Repeatable.' -x
 complete -c saecli -n '__saecli_at "validate"' -l device -d 'Where to compute.' -x -a 'auto cpu cuda'
-complete -c saecli -n '__saecli_at "validate"' -l dtype -d 'Number type of the model.' -x -a 'auto float32 bfloat16 float16 float64'
 complete -c saecli -n '__saecli_at "validate"' -l pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
 complete -c saecli -n '__saecli_at "validate"' -l no-pack -d 'Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.'
 complete -c saecli -n '__saecli_at "validate"' -l layers -d 'Layers as a Python slice of the site labels, such as 6:9.' -x
 complete -c saecli -n '__saecli_at "validate"' -l kind -d 'Site kinds to use; all the suite has if not given. Repeatable.' -x -a 'resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post'
+complete -c saecli -n '__saecli_at "validate"' -l dtype -d 'Number type of the model.' -x -a 'auto float32 bfloat16 float16 float64'
+complete -c saecli -n '__saecli_at "validate"' -l batch-size -d 'Items computed together: a number or auto.' -x
+complete -c saecli -n '__saecli_at "validate"' -l max-memory -d 'Memory to stay below, such as 4G; what is free if not given.' -x
 complete -c saecli -n '__saecli_at "validate"' -l seed -d 'Seed of everything random.' -x
 complete -c saecli -n '__saecli_at "validate"' -l threads -d 'CPU threads; 0 means one per physical core.' -x
 complete -c saecli -n '__saecli_at "validate"' -l out -d 'Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.' -x -a '(__fish_complete_directories)'
@@ -253,6 +255,7 @@ complete -c saecli -n '__saecli_at "convert"' -l norm-scale -d 'What inputs were
 complete -c saecli -n '__saecli_at "convert"' -l parallel -d 'Attention and MLP of the model\'s blocks run in parallel (Pythia).'
 complete -c saecli -n '__saecli_at "convert"' -l no-parallel -d 'Attention and MLP of the model\'s blocks run in parallel (Pythia).'
 complete -c saecli -n '__saecli_at "convert"' -l dtype -d 'Number type of the weights written.' -x -a 'float32 float16 bfloat16'
+complete -c saecli -n '__saecli_at "convert"' -l as -d 'Another architecture on the way: TopK with the threshold it learned in training becomes JumpReLU, which has somewhat fewer than k active features on average.' -x -a 'jumprelu'
 complete -c saecli -n '__saecli_at "convert"' -l lossy -d 'Accept a result that differs from the source.'
 complete -c saecli -n '__saecli_at "convert"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "convert"' -l config -d 'TOML file with values for these flags.' -r -F

@@ -229,11 +229,13 @@ _saecli_validate() {
         '--firing=[More held-out sequences, only to see which features ever fire.]:value: ' \
         '*--require=[Fail (exit code 4) unless this holds at every chosen site: '\''ce_recovered>=0.95'\''. Repeatable.]:value: ' \
         '--device=[Where to compute.]:value:(auto cpu cuda)' \
-        '--dtype=[Number type of the model.]:value:(auto float32 bfloat16 float16 float64)' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
         '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
+        '--dtype=[Number type of the model.]:value:(auto float32 bfloat16 float16 float64)' \
+        '--batch-size=[Items computed together: a number or auto.]:value: ' \
+        '--max-memory=[Memory to stay below, such as 4G; what is free if not given.]:value: ' \
         '--seed=[Seed of everything random.]:value: ' \
         '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
         '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
@@ -285,6 +287,7 @@ _saecli_convert() {
         '--parallel[Attention and MLP of the model'\''s blocks run in parallel (Pythia).]' \
         '--no-parallel[Attention and MLP of the model'\''s blocks run in parallel (Pythia).]' \
         '--dtype=[Number type of the weights written.]:value:(float32 float16 bfloat16)' \
+        '--as=[Another architecture on the way: TopK with the threshold it learned in training becomes JumpReLU, which has somewhat fewer than k active features on average.]:value:(jumprelu)' \
         '--lossy[Accept a result that differs from the source.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
