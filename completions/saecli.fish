@@ -161,7 +161,7 @@ complete -c saecli -n '__saecli_at "train sae"' -l warmup -d 'Share of the token
 complete -c saecli -n '__saecli_at "train sae"' -l decay -d 'Share of the tokens, at the end, in which the learning rate falls to zero.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l sparsity-warmup -d 'Share of the tokens in which the weight of the penalty rises from 0 (standard, gated, jumprelu).' -x
 complete -c saecli -n '__saecli_at "train sae"' -l k-anneal -d 'Share of the tokens in which the active features fall from the width to --k (topk, batchtopk, matryoshka); steps with a large k are slow.' -x
-complete -c saecli -n '__saecli_at "train sae"' -l init -d 'Directions to begin with: random; active-subspace, where the outputs vary; mlp, the neurons of the MLP that a transcoder stands for. auto is mlp where it can be, active-subspace for attn_out, else random.' -x -a 'auto random active-subspace mlp'
+complete -c saecli -n '__saecli_at "train sae"' -l init -d 'Directions to begin with: random; active-subspace, where the outputs vary; mlp, the neurons of the MLP that a transcoder stands for. auto is mlp where it can be, else random.' -x -a 'auto random active-subspace mlp'
 complete -c saecli -n '__saecli_at "train sae"' -l b-dec-init -d 'What the decoder\'s bias begins as, of the outputs.' -x -a 'mean geometric-median zero'
 complete -c saecli -n '__saecli_at "train sae"' -l resample-every -d 'Vectors after which dead latents begin again as badly reconstructed inputs, while the learning rate is at its highest (standard, gated); 0 for never.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l grad-clip -d 'Largest gradient norm of a dictionary; 0 for no limit.' -x

@@ -181,7 +181,7 @@ _saecli_train_sae() {
         '--decay=[Share of the tokens, at the end, in which the learning rate falls to zero.]:value: ' \
         '--sparsity-warmup=[Share of the tokens in which the weight of the penalty rises from 0 (standard, gated, jumprelu).]:value: ' \
         '--k-anneal=[Share of the tokens in which the active features fall from the width to --k (topk, batchtopk, matryoshka); steps with a large k are slow.]:value: ' \
-        '--init=[Directions to begin with: random; active-subspace, where the outputs vary; mlp, the neurons of the MLP that a transcoder stands for. auto is mlp where it can be, active-subspace for attn_out, else random.]:value:(auto random active-subspace mlp)' \
+        '--init=[Directions to begin with: random; active-subspace, where the outputs vary; mlp, the neurons of the MLP that a transcoder stands for. auto is mlp where it can be, else random.]:value:(auto random active-subspace mlp)' \
         '--b-dec-init=[What the decoder'\''s bias begins as, of the outputs.]:value:(mean geometric-median zero)' \
         '--resample-every=[Vectors after which dead latents begin again as badly reconstructed inputs, while the learning rate is at its highest (standard, gated); 0 for never.]:value: ' \
         '--grad-clip=[Largest gradient norm of a dictionary; 0 for no limit.]:value: ' \

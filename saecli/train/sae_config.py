@@ -230,7 +230,7 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
     init: str = option(
         "auto",
         help="Directions to begin with: random; active-subspace, where the outputs vary; mlp, the neurons of the MLP "
-        "that a transcoder stands for. auto is mlp where it can be, active-subspace for attn_out, else random.",
+        "that a transcoder stands for. auto is mlp where it can be, else random.",
         choices=INITS,
         panel="Training",
     )

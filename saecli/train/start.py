@@ -6,10 +6,12 @@ Directions, ``--init``:
   transcoder are W_enc = M W_decᵀ with M = C_xx⁻¹ C_xy the linear prediction of the output: a feature begins by reading
   its own direction of the output where that is predicted, which for an autoencoder (M = 1) is the same rule.
 - ``active-subspace``: rows drawn within the principal subspace of the output that has 99 % of its variance. Attention
-  outputs have few dimensions, and a random feature hardly sees them: https://arxiv.org/abs/2508.16929.
+  outputs have few dimensions, and a random feature hardly sees them: https://arxiv.org/abs/2508.16929. At the outputs
+  that were tried here (TopK, the auxiliary loss on) it left as many latents dead as ``random``.
 - ``mlp``, for a transcoder of an MLP without a gate: features begin as its neurons, the strongest if there are fewer
   features, the others at random if there are more. ReLU(x W_in + b_in) W_out is close to what GELU gives. After
   https://github.com/OpenMOSS/Language-Model-SAEs, which takes the MLP's response to random directions.
+- ``auto``: ``mlp`` where it can be, otherwise ``random``.
 
 b_dec, ``--b-dec-init``: the mean of what the features leave of the output, its geometric median, or zero.
 """

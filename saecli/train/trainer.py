@@ -110,11 +110,8 @@ class DictionaryTrainer:
         y_ND = x_ND if same else y_ND[usual_N]
         self.units = Units.of(x_ND, y_ND, centre=not self.dictionary.subtracts_b_dec)
         self.units.enter_(x_ND, y_ND)
-        init = settings.init
-        if init == "auto":
-            init = "active-subspace" if self.config.dictionary.writes.canonical.kind == "attn_out" else "random"
         active = getattr(settings, self._recipe.sparsity)
-        start_from(self.dictionary, x_ND, y_ND, active, init, settings.b_dec_init, self.neurons, self.units)
+        start_from(self.dictionary, x_ND, y_ND, active, settings.init, settings.b_dec_init, self.neurons, self.units)
         self.neurons = None
 
     @torch.no_grad()

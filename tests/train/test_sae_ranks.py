@@ -20,6 +20,7 @@ from tests.train.test_sae import features, tiny_model
 RECIPES = {
     "topk": SaeTable(k=(3,)),
     "batchtopk": SaeTable(arch="batchtopk", k=(3,)),
+    "matryoshka": SaeTable(arch="matryoshka", k=(3,)),
     "jumprelu": SaeTable(arch="jumprelu", target_l0=(3.0,)),
     "gated": SaeTable(arch="gated", sparsity_weight=(0.3,)),
     "standard": SaeTable(arch="standard", sparsity_weight=(0.3,), sparsity_p=0.5),
