@@ -75,8 +75,9 @@ FAMILY: Final = Family(
     models={
         "chess-mini": ModelEntry(
             "asset:chess-mini",
-            "Embedded 6-layer GPT over characters of random chess games.",
+            "Embedded 6-layer GPT over characters of random chess games, with its 7 dictionaries.",
             data="chess-random",
+            suite="chess-mini",
         ),
         "chessgpt": ModelEntry(
             "hf:adamkarvonen/8LayerChessGPT2",
@@ -103,6 +104,13 @@ FAMILY: Final = Family(
         ),
     },
     releases={
+        "chess-mini": ReleaseEntry(
+            "chess-mini",
+            "asset:chess-mini",
+            "TopK dictionaries of the residual stream of chess-mini.",
+            format="saecli",
+            layers=6,
+        ),
         "chess-saes-layer-5": _sweep(
             "chess-trained_model-layer_5-2024-05-23", "chessgpt", "A sweep of four architectures at layer 5, 7.7 GB."
         ),

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from saecli.core.resources import resource
-from zoo.load import load_model
+from zoo.load import attach, load_model, load_suite
 
 BUDGET = 26_000_000
 """Bytes of all embedded models together."""
@@ -67,3 +67,30 @@ def test_chess_mini_writes_legal_moves() -> None:
     found = chess_quality(model.module, random_games(5, 1 << 63, 257))
     assert found["legal_moves"] >= 0.66
     assert found["kl"] <= 0.19
+
+
+@pytest.mark.parametrize("name", ["chess-mini"])
+def test_the_cards_dictionaries_are_the_stored_ones(name: str) -> None:
+    suite = load_suite(name)
+    attach(suite, load_model(name))
+    card = resource("assets", name, "README.md").read_text().split("## The dictionaries")[1]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in card.splitlines() if "–" in line]
+    told = {row[0]: (row[1], row[2].split()[0]) for row in rows if len(row) == 9}
+    assert told == {
+        suite.label(site): (str(dictionary.config.options["k"]), f"{suite.info.measured[site]['variance_explained']:.3f}")
+        for site, dictionary in suite.items()
+    }
+
+
+def test_chess_minis_dictionaries_keep_its_activations() -> None:
+    from saecli.data.games import GameSource
+    from saecli.data.sets import open_source
+
+    model, suite = load_model("chess-mini"), load_suite("chess-mini")
+    source = open_source("chess-random", batch_size=4, seed=987654321, held_out=1, n_ctx=256)
+    assert isinstance(source, GameSource)
+    run = model.run(source.batch(0).tokens_BS, read=list(suite))
+    for site, dictionary in suite.items():
+        x_ND = run.sites[site].flatten(0, 1).detach()
+        left = (x_ND - dictionary.reconstruct(x_ND)).square().sum() / (x_ND - x_ND.mean(0)).square().sum()
+        assert 1 - left > suite.info.measured[site]["variance_explained"] - 0.02, site
