@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -78,8 +79,9 @@ class TrainSaeResult(Result):
         return lines
 
     def next_command(self) -> str:
-        """Trace with the first suite, if it is of a model."""
-        return f"saecli trace {self.model} --suite {{run}}/{self.suites[0]}" if self.model else ""
+        """Measure the suites side by side, if they are of a model."""
+        suites = " ".join(f"{{run}}/{suite}" for suite in self.suites)
+        return f"saecli validate {suites} --model {shlex.quote(self.model)}" if self.model else ""
 
 
 def plan(config: TrainSaeConfig) -> list[str]:

@@ -142,8 +142,8 @@ class ValidateResult(Result):
         return lines
 
     def next_command(self) -> str:
-        """Trace with the first suite."""
-        return f"saecli trace {self.model} --suite {self.suites[0]}"
+        """Trace with the first suite, where positions are moves of Othello."""
+        return f"saecli trace {self.model} --suite {self.suites[0]}" if self.data == "othello" else ""
 
     def failure(self) -> SaecliError | None:
         """The first requirement that does not hold."""
