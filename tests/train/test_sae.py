@@ -202,7 +202,7 @@ def test_one_pass_trains_suites_at_many_sites(tmp_path):
     suite = result.suites["k5"]
     assert " ".join(map(suite.label, suite.sites)) == "0 0.mlp_out 1 1.mlp_out 2"
     assert suite[Site(1, "mlp_out")].config.n_latents == 24
-    assert suite[Site(2, "resid_pre")].config.options == {"k": 5}
+    assert suite[Site(2, "resid_pre")].config.options["k"] == 5
     lines = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
     assert lines == result.records
     assert lines[-1]["tokens"] == result.tokens >= 2400
@@ -331,7 +331,8 @@ def test_blocks_hold_every_real_position_once_and_depend_on_their_number_alone()
             values = model.run(batch.tokens_BS, read=sites).sites[sites[1]]
         expected.append(values[batch.next_BS >= 0])
     assert torch.equal(first.vectors_ND[sites[1]], torch.cat(expected))
-    parts = first.parts(200)
+    parts = [part.rows_N for part in first.parts(200)]
+    assert [len(rows) for rows in parts] == [part.total for part in first.parts(200)]
     assert max(map(len, parts)) - min(map(len, parts)) <= 1
     assert torch.equal(torch.cat(parts).sort().values, torch.arange(len(first.order_N)))
     again = ActivationStream(model, source, sites, 900, 0).filling(3).block()

@@ -21,7 +21,6 @@ from saecli.train.trainer import DictionaryTrainer, TrainerConfig
 from saecli.train.units import Units, usual_rows
 from tests.train.test_sae import OUT, SITE, config, features, same_bits, tiny_model
 
-ATTENTION = Site(1, "attn_out")
 
 
 def trainer(recipe: str = "topk", reads: Site = SITE, writes: Site = SITE, **changes: object) -> DictionaryTrainer:
@@ -145,11 +144,11 @@ def test_the_bias_begins_as_told(how, expected):
     assert (how == "zero") == bool((made.finished().b_dec_D == 0).all())
 
 
-def test_features_of_an_attention_output_begin_where_it_varies():
+def test_features_begin_in_the_active_subspace_if_asked_to():
     plane = torch.linalg.qr(white(8)).Q[:, :3]
     x = white()[:, :3] @ plane.T + 1e-3 * white(seed=5)
     assert active_subspace(x).shape == (8, 3)
-    for made, inside in ((trainer(reads=ATTENTION, writes=ATTENTION), True), (trainer(), False)):
+    for made, inside in ((trainer(init="active-subspace"), True), (trainer(), False)):
         made.start(x, x)
         W_dec_FD = made.dictionary.W_dec_FD.detach()
         torch.testing.assert_close(W_dec_FD.norm(dim=1), torch.ones(32))
