@@ -22,7 +22,6 @@ from saecli.train.units import Units, usual_rows
 from tests.train.test_sae import OUT, SITE, config, features, same_bits, tiny_model
 
 
-
 def trainer(recipe: str = "topk", reads: Site = SITE, writes: Site = SITE, **changes: object) -> DictionaryTrainer:
     arch = {"batchtopk": "jumprelu"}.get(recipe, recipe)
     shape = DictionaryConfig(arch, 8, 32, reads, writes, 8, {"k": 3} if arch == "topk" else {})
