@@ -69,8 +69,9 @@ FAMILY: Final = Family(
     models={
         "python-mini": ModelEntry(
             "asset:python-mini",
-            "Embedded 4-layer GPT over characters of Python source.",
+            "Embedded 4-layer GPT over characters of Python source, with its 13 dictionaries.",
             data="python",
+            suite="python-mini",
             vocabulary="ascii",
         ),
         "shakespeare-64x4-staircase": ModelEntry(
@@ -87,6 +88,13 @@ FAMILY: Final = Family(
         ),
     },
     releases={
+        "python-mini": ReleaseEntry(
+            "python-mini",
+            "asset:python-mini",
+            "TopK dictionaries at every residual, attention and MLP output of python-mini.",
+            format="saecli",
+            layers=4,
+        ),
         "shakespeare-64x4-staircase": ReleaseEntry(
             "shakespeare-64x4-staircase",
             "hf:davidquarel/topk-staircase-share.shakespeare_64x4",

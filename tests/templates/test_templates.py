@@ -48,9 +48,9 @@ def shape_of(model: str, steps: dict[str, Task]) -> ModelInfo:
     if made := references(model):
         config = values(steps[made[0]])
         layers, width, heads, inner = config.n_layer, config.d_model, config.n_head, 4 * config.d_model
-        return ModelInfo(model, "", layers, width, heads, width // heads, inner, 128, config.n_ctx or 1024)
+        return ModelInfo(model, "", layers, width, heads, width // heads, inner, config.n_ctx or 1024, 128)
     layers, width, heads, inner, n_ctx = SHAPES[model]
-    return ModelInfo(model, "", layers, width, heads, width // heads, inner, 50257, n_ctx)
+    return ModelInfo(model, "", layers, width, heads, width // heads, inner, n_ctx, 50257)
 
 
 @pytest.mark.parametrize("name", NAMES)
