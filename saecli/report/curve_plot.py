@@ -60,7 +60,7 @@ def curve_figure(suites: Mapping[str, Suite], measured: Mapping[str, SuiteFideli
         site: suite.label(site) for suite in suites.values() for site in (one.writes for one in suite.configs.values())
     }
     with style():
-        figure = Figure(figsize=(0.9 + 2.5 * len(kinds), 4.8), layout="constrained")
+        figure = Figure(figsize=(max(4.6, 0.9 + 2.5 * len(kinds)), 4.8), layout="constrained")
         grid = figure.subplots(len(ROWS), len(kinds), squeeze=False, sharex="col", sharey="row")
         for row, (title, number) in enumerate(ROWS):
             low = _lowest(kinds, number)

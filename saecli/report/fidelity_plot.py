@@ -27,6 +27,8 @@ _TITLES: Final = {
     "mlp_out": "MLP outputs",
 }
 _ALONE: Final = "dictionary"
+_LEGEND: Final = {2: 4.6, 3: 6.0}
+"""Inches that a legend of so many columns takes."""
 _TOP: Final = 1.05
 _LEAST: Final = -0.05
 
@@ -65,7 +67,8 @@ def fidelity_figure(suites: Mapping[str, Suite], measured: Mapping[str, SuiteFid
     kinds = by_kind(suites, measured)
     widths = [max(4.5, len({layer for rows in found.values() for layer, _ in rows})) for found in kinds.values()]
     with style():
-        figure = Figure(figsize=(0.9 + 0.36 * sum(widths), 4.6), layout="constrained")
+        width = max(_LEGEND[2], 0.9 + 0.36 * sum(widths))
+        figure = Figure(figsize=(width, 4.6), layout="constrained")
         grid = figure.subplots(len(ROWS), len(kinds), squeeze=False, sharey="row", width_ratios=widths)
         for row, (title, number) in enumerate(ROWS):
             low = _lowest(measured, number)
@@ -87,9 +90,8 @@ def fidelity_figure(suites: Mapping[str, Suite], measured: Mapping[str, SuiteFid
             handles, labels = axes.get_legend_handles_labels()
             drawn |= dict(zip(labels, handles, strict=True))
         order = sorted(drawn, key=lambda label: label not in (*suites, _ALONE))
-        figure.legend(
-            [drawn[label] for label in order], order, loc="outside lower center", ncols=3 if len(order) == 3 else 2
-        )
+        columns = 3 if len(order) == 3 and width >= _LEGEND[3] else 2
+        figure.legend([drawn[label] for label in order], order, loc="outside lower center", ncols=columns)
     return figure
 
 
