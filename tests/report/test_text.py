@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ def test_visible_texts_are_one_line_without_hidden_characters(text):
     shown = visible(text)
     assert visible(shown) == shown
     assert len(shown) == len(text)
-    assert shown.isprintable()
+    assert all(c.isprintable() or unicodedata.category(c) == "Zs" for c in shown)  # blanks of all widths
 
 
 def test_blanks_and_line_ends_show():
