@@ -22,11 +22,11 @@ from collections.abc import Callable
 
 import torch
 
+from saecli.asking.question import ask
 from saecli.attribution.clean import CleanRun, clean_run
 from saecli.attribution.integrated import integrate
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
-from saecli.trace.question import ask
 from tests.twins.integrated import integrate_one_at_a_time
 from zoo.load import load_model, load_suite
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from saecli.asking.question import Question
 from saecli.attribution.stand_in import StandIn, of_data, of_prompt
 from saecli.core.dictionary import Dictionary
 from saecli.core.errors import InputError, UsageError
@@ -15,7 +16,6 @@ from saecli.core.model import HookedModel
 from saecli.core.progress import Progress
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
-from saecli.trace.question import Question
 
 if TYPE_CHECKING:
     from saecli.data.vocabulary import Vocabulary

@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from saecli.asking.prompts import ask_many
+from saecli.asking.question import Question, ask
+from saecli.asking.target import feature_dictionary
 from saecli.attribution.circuit_metric import recipe_of
 from saecli.attribution.clean import SiteNodes
 from saecli.core.address import parse_addresses
@@ -26,12 +29,9 @@ from saecli.trace.draft import target_address
 from saecli.trace.first_order import by_gradient
 from saecli.trace.many import by_prompts
 from saecli.trace.passes import Passes
-from saecli.trace.prompts import ask_many
-from saecli.trace.question import Question, ask
 from saecli.trace.removing import by_ablation
 from saecli.trace.result import TraceResult
 from saecli.trace.select import Pin, pinned_nodes
-from saecli.trace.target import feature_dictionary
 
 
 def plan(config: TraceConfig) -> list[str]:
@@ -113,7 +113,16 @@ def trace(
     if config.prompts is None:
         questions = [ask(model, config, suite, suite.info.residual, bos=suite.info.bos)]
     else:
-        questions = ask_many(model, config, suite.info.bos)
+        questions = ask_many(
+            model,
+            config.model,
+            config.prompts,
+            wanted=config.n_prompts,
+            metric=config.metric,
+            bos=suite.info.bos,
+            patches=config.ablation in (None, "patch"),
+            one_length=config.aggregate == "none",
+        )
     first = questions[0]
     sites = suite.resolve(config.layers, config.kind)
     if first.metric.name == "feature":

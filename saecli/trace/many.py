@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from saecli.asking.question import Question
 from saecli.attribution.clean import CleanRun, SiteNodes
 from saecli.attribution.gradient import direct_edges
 from saecli.core.address import Address
@@ -16,7 +17,6 @@ from saecli.core.progress import Progress
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import Draft, addresses, nodes_of, totals_of
-from saecli.trace.question import Question
 from saecli.trace.select import Pin, kept_nodes, select_nodes, strongest_edges
 
 _Key = Site | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from saecli.asking.question import Question
 from saecli.attribution.clean import CleanRun, clean_run
 from saecli.attribution.integrated import integrate
 from saecli.core.model import HookedModel
@@ -13,7 +14,6 @@ from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.trace.baseline import Baselines
 from saecli.trace.config import TraceConfig
-from saecli.trace.question import Question
 
 WIDE_GAP = 0.05
 """From here on the user is told that the steps of integrated gradients are few."""

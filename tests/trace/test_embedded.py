@@ -48,10 +48,10 @@ def test_the_default_graph_carries_most_of_the_effect(default_run: tuple[Path, s
 def test_conservation_on_the_embedded_model() -> None:
     from itertools import chain
 
+    from saecli.asking.question import ask
     from saecli.attribution.clean import clean_run
     from saecli.attribution.gradient import direct_edges
     from saecli.trace.config import TraceConfig
-    from saecli.trace.question import ask
     from zoo.load import load_model, load_suite
 
     model = load_model("othello-mini", dtype=torch.float64)

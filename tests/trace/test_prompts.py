@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from saecli.asking.prompts import read_pairs
 from saecli.core.address import Address
 from saecli.core.graph import FeatureGraph
 from saecli.trace.config import TraceConfig
 from saecli.trace.engine import trace
-from saecli.trace.prompts import read_pairs
 from zoo.load import load_model, load_suite
 
 PAIRS = [

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from saecli.asking.question import Question, ask
 from saecli.core.graph import FeatureGraph
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
 from saecli.trace.engine import trace
-from saecli.trace.question import Question, ask
 from zoo.load import load_model, load_suite
 
 PROMPT, PATCH = "a cat sat", "a dog sat"

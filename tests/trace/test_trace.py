@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from saecli.asking.question import ask
 from saecli.attribution.clean import clean_run
 from saecli.core.graph import FeatureGraph
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig, threshold
 from saecli.trace.engine import trace
-from saecli.trace.question import ask
 from tests.trace.conftest import LAYERS, WIDTH
 from zoo.load import load_model, load_suite
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import torch
 
+from saecli.asking.question import Question, device_of, open_reader
+from saecli.asking.target import token_metric
 from saecli.core.errors import InputError, UsageError
 from saecli.core.model import HookedModel
-from saecli.trace.config import TraceConfig
-from saecli.trace.question import Question, device_of, open_reader
-from saecli.trace.target import token_metric
 
 
 @dataclass(frozen=True)
@@ -78,21 +77,41 @@ def _pair(line: str, where: str) -> Pair:
     return Pair(where, texts["clean_prefix"], texts["clean_answer"], texts["patch_prefix"], texts["patch_answer"])
 
 
-def ask_many(model: HookedModel, config: TraceConfig, bos: int | None) -> list[Question]:
+def ask_many(
+    model: HookedModel,
+    name: str,
+    path: str,
+    *,
+    wanted: int | None = None,
+    metric: str = "auto",
+    bos: int | None = None,
+    patches: bool = True,
+    one_length: bool = False,
+) -> list[Question]:
     """The questions of ``--prompts``: why the clean answer, rather than the patch answer if there is one?
+
+    Args:
+        model: The model.
+        name: As the user named it.
+        path: The file.
+        wanted: How many lines of it; all if None.
+        metric: ``--metric``.
+        bos: Token that the dictionaries' sequences began with.
+        patches: Whether counterfactuals are read.
+        one_length: Whether positions must correspond.
 
     Raises:
         InputError: A line that cannot be read, or a patch of another length; prompts of several lengths where
             positions are kept.
         UsageError: An answer that is no token, or a metric that does not fit.
     """
-    reader = open_reader(model, config.model, bos)
+    reader = open_reader(model, name, bos)
     device = device_of(model)
     out = []
-    for pair in read_pairs(Path(config.prompts or ""), config.n_prompts):
+    for pair in read_pairs(Path(path), wanted):
         given = reader.read(pair.clean, f"{pair.where}: clean_prefix")
         patch_S = None
-        if pair.patch and config.ablation in (None, "patch"):
+        if pair.patch and patches:
             patch = reader.read(pair.patch, f"{pair.where}: patch_prefix")
             if len(patch.tokens) != len(given.tokens):
                 raise InputError(
@@ -105,23 +124,21 @@ def ask_many(model: HookedModel, config: TraceConfig, bos: int | None) -> list[Q
         with torch.no_grad():
             logits_V = model.run(tokens_S[None]).logits
         assert logits_V is not None  # noqa: S101 (nothing stopped the run)
-        one = replace(config, target=pair.answer, prompts=None, n_prompts=None, aggregate="sum", ablation=None)
-        answers = replace(reader.answers(given), split=_both(pair, config))
+        answers = replace(reader.answers(given), split=_both(pair, metric))
         try:
-            metric = token_metric(one, len(given.tokens) - 1, logits_V[0, -1].cpu(), answers)
+            measured = token_metric(pair.answer, metric, len(given.tokens) - 1, logits_V[0, -1].cpu(), answers)
         except UsageError as error:
             raise UsageError(f"{pair.where}: {error.message}", error.hint) from error
-        out.append(Question(tokens_S, given.positions, metric, patch_S))
+        out.append(Question(tokens_S, given.positions, measured, patch_S))
     lengths = sorted({len(question.tokens_S) for question in out})
-    if config.aggregate == "none" and len(lengths) > 1:
+    if one_length and len(lengths) > 1:
         raise InputError(
-            f"--prompts {config.prompts} has prompts of {lengths[0]} to {lengths[-1]} tokens, so positions do not "
-            "correspond.",
+            f"--prompts {path} has prompts of {lengths[0]} to {lengths[-1]} tokens, so positions do not correspond.",
             "Use --aggregate sum, or a file of prompts of one length.",
         )
     return out
 
 
-def _both(pair: Pair, config: TraceConfig) -> Callable[[str], tuple[str, str]]:
-    other = pair.other if config.metric in ("auto", "logit-diff") else ""
+def _both(pair: Pair, metric: str) -> Callable[[str], tuple[str, str]]:
+    other = pair.other if metric in ("auto", "logit-diff") else ""
     return lambda _: (pair.answer, other)

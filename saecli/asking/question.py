@@ -4,19 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from saecli.asking.inputs import Input, Reader
+from saecli.asking.target import asks_for_a_feature, feature_metric, token_metric
 from saecli.attribution.metric import Metric
 from saecli.core.dictionary import Dictionary
 from saecli.core.errors import InputError, UsageError
 from saecli.core.graph import Position
 from saecli.core.model import HookedModel
 from saecli.core.site import Site
-from saecli.trace.config import TraceConfig
-from saecli.trace.inputs import Input, Reader
-from saecli.trace.target import asks_for_a_feature, feature_metric, token_metric
+
+
+class Asked(Protocol):
+    """What the user wrote: the flags ``--prompt``, ``--game``, ``--patch``, ``--at``, ``--target`` and ``--metric``."""
+
+    @property
+    def model(self) -> str:
+        """The model as the user named it."""
+        ...
+
+    @property
+    def prompt(self) -> str | None: ...
+
+    @property
+    def game(self) -> str | None: ...
+
+    @property
+    def patch(self) -> str | None: ...
+
+    @property
+    def at(self) -> int | None: ...
+
+    @property
+    def target(self) -> str | None: ...
+
+    @property
+    def metric(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +65,7 @@ class Question:
 
 def ask(
     model: HookedModel,
-    config: TraceConfig,
+    asked: Asked,
     suite: Mapping[Site, Dictionary],
     residual: str,
     *,
@@ -48,7 +75,7 @@ def ask(
 
     Args:
         model: The model.
-        config: The user's choices.
+        asked: What the user wrote.
         suite: Dictionaries, for a feature as the target.
         residual: The suite's labelling of bare layer numbers.
         bos: Token that the dictionaries' sequences began with; it is put before a text.
@@ -58,23 +85,23 @@ def ask(
             a counterfactual of another length.
         UsageError: An input of another kind than the model reads, or a target that does not exist or never fires.
     """
-    reader = open_reader(model, config.model, bos)
-    for flag, given in (("--game", config.game), ("--prompt", config.prompt)):
+    reader = open_reader(model, asked.model, bos)
+    for flag, given in (("--game", asked.game), ("--prompt", asked.prompt)):
         if given is not None and flag != reader.flag:
             kind = "games" if reader.flag == "--game" else "text"
             raise UsageError(f"{flag} is not for {model.info.name}, which reads {kind}.", f"Use {reader.flag}.")
-    whole = reader.read(config.game if reader.flag == "--game" else config.prompt, reader.flag)
-    end = _end(config.at, len(whole.tokens))
+    whole = reader.read(asked.game if reader.flag == "--game" else asked.prompt, reader.flag)
+    end = _end(asked.at, len(whole.tokens))
     given = whole.until(end)
     tokens_S = _tensor(given.tokens, model)
-    patch_S = None if config.patch is None else _tensor(_patch(config.patch, reader, whole, end), model)
-    if asks_for_a_feature(config, reader):
-        metric: Metric = feature_metric(model, config, suite, residual, tokens_S)
+    patch_S = None if asked.patch is None else _tensor(_patch(asked.patch, reader, whole, end), model)
+    if asks_for_a_feature(asked.target, asked.metric, reader):
+        metric: Metric = feature_metric(model, asked.target, asked.metric, suite, residual, tokens_S)
     else:
         with torch.no_grad():
             logits_V = model.run(tokens_S[None]).logits
         assert logits_V is not None  # noqa: S101 (nothing stopped the run)
-        metric = token_metric(config, end, logits_V[0, -1].cpu(), reader.answers(given))
+        metric = token_metric(asked.target, asked.metric, end, logits_V[0, -1].cpu(), reader.answers(given))
     return Question(tokens_S, given.positions, metric, patch_S)
 
 
@@ -86,10 +113,10 @@ def open_reader(model: HookedModel, name: str, bos: int | None) -> Reader:
     """
     info = model.info
     if info.vocabulary == "othello":
-        from saecli.trace.othello import OthelloReader
+        from saecli.asking.othello import OthelloReader
 
         return OthelloReader(info)
-    from saecli.trace.text import ChessReader, TextReader
+    from saecli.asking.text import ChessReader, TextReader
     from zoo.load import load_vocabulary
 
     vocabulary = load_vocabulary(name, info.vocabulary)

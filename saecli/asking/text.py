@@ -6,13 +6,13 @@ from typing import Final
 
 from torch import Tensor
 
+from saecli.asking.inputs import Answers, Input, Reader
 from saecli.core.errors import InputError, UsageError
 from saecli.core.graph import Position
 from saecli.core.model import ModelInfo
 from saecli.data.games import HELD_OUT_SEED
 from saecli.data.vocabulary import Characters, Vocabulary
 from saecli.games import chess
-from saecli.trace.inputs import Answers, Input, Reader
 
 PYTHON_PROMPT: Final = "def first(items):\n    for item in ite"
 """What is traced in a model of Python if nobody says: a name that stood there before."""

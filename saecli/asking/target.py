@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from saecli.asking.inputs import Answers, Reader
 from saecli.attribution.metric import (
     CrossEntropyMetric,
     DivergenceMetric,
@@ -20,24 +21,23 @@ from saecli.core.dictionary import Dictionary
 from saecli.core.errors import UsageError
 from saecli.core.model import HookedModel
 from saecli.core.site import Site
-from saecli.trace.config import TraceConfig
-from saecli.trace.inputs import Answers, Reader
 
 _FEATURE = re.compile(r"\d+(\.\w+)?:\d+(@\d+)?")
 
 
-def asks_for_a_feature(config: TraceConfig, reader: Reader) -> bool:
+def asks_for_a_feature(target: str | None, metric: str, reader: Reader) -> bool:
     """Whether the target is a feature: said so, or written as one (a text may have colons of its own)."""
-    target = config.target or ""
+    target = target or ""
     written = ":" in target if reader.features_first else bool(_FEATURE.fullmatch(target))
-    return config.metric == "feature" or (config.metric == "auto" and written)
+    return metric == "feature" or (metric == "auto" and written)
 
 
-def token_metric(config: TraceConfig, position: int, logits_V: Tensor, answers: Answers) -> Metric:
+def token_metric(asked: str | None, name: str, position: int, logits_V: Tensor, answers: Answers) -> Metric:
     """A metric of the next token: over the mean of other tokens unless the user says otherwise.
 
     Args:
-        config: Target and metric.
+        asked: ``--target``; the model's choice if None.
+        name: ``--metric``.
         position: Where the token is predicted.
         logits_V: What the model predicts there.
         answers: What may be asked there.
@@ -45,19 +45,18 @@ def token_metric(config: TraceConfig, position: int, logits_V: Tensor, answers: 
     Raises:
         UsageError: No such token, or a metric that does not fit the target.
     """
-    plus_name, minus_name = answers.split(config.target) if config.target else ("", "")
-    if config.metric == "kl" and config.target:
+    plus_name, minus_name = answers.split(asked) if asked else ("", "")
+    if name == "kl" and asked:
         raise UsageError("--metric kl measures the whole prediction and takes no --target.")
-    if config.metric == "logit-diff" and not minus_name:
+    if name == "logit-diff" and not minus_name:
         raise UsageError("--metric logit-diff needs a pair.", f"Add --target {answers.example}.")
     plus = answers.read(plus_name) if plus_name else answers.best(logits_V)
     minus = [answers.read(minus_name)] if minus_name else []
-    name = config.metric
     if name == "auto":
         name = "logit-diff" if minus else answers.over
     if bool(minus) != (name == "logit-diff"):
         raise UsageError(
-            f"--metric {name} does not fit --target {config.target}.",
+            f"--metric {name} does not fit --target {asked}.",
             f"A pair such as {answers.example} and logit-diff belong together.",
         )
     target, d_vocab = answers.name(plus), len(logits_V)
@@ -86,26 +85,26 @@ def token_metric(config: TraceConfig, position: int, logits_V: Tensor, answers: 
 
 
 def feature_metric(
-    model: HookedModel, config: TraceConfig, suite: Mapping[Site, Dictionary], residual: str, tokens_S: Tensor
+    model: HookedModel, asked: str | None, name: str, suite: Mapping[Site, Dictionary], residual: str, tokens_S: Tensor
 ) -> FeatureMetric:
     """The activation of the feature that is the target.
 
     Raises:
         UsageError: No feature, no dictionary there, or one that does not fire.
     """
-    if config.metric not in ("auto", "feature") or config.target is None or ":" not in config.target:
+    if name not in ("auto", "feature") or asked is None or ":" not in asked:
         raise UsageError("--metric feature and a feature as --target, such as 8:331@19, belong together.")
-    address = parse_address(config.target, residual)
+    address = parse_address(asked, residual)
     position = len(tokens_S) - 1 if address.position is None else address.position
-    dictionary = feature_dictionary(suite, address.site, address.index, config.target)
+    dictionary = feature_dictionary(suite, address.site, address.index, asked)
     if position >= len(tokens_S):
-        raise UsageError(f"--target {config.target}: the input has positions 0..{len(tokens_S) - 1}.")
+        raise UsageError(f"--target {asked}: the input has positions 0..{len(tokens_S) - 1}.")
     metric = FeatureMetric(position, dictionary, int(address.index or 0), address.at(position).format(residual))
     with torch.no_grad():
         end = metric.site(model.info)
         x_SD = model.run(tokens_S[None], read=[end], stop_after=end).sites[end][0]
         if metric.measure(model, x_SD[position, None]).item() == 0:
-            raise UsageError(f"--target {config.target} does not fire there, so there is nothing to explain.")
+            raise UsageError(f"--target {asked} does not fire there, so there is nothing to explain.")
     return metric
 
 

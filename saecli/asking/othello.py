@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saecli.asking.inputs import Answers, Input, Reader
 from saecli.core.errors import InputError, UsageError
 from saecli.core.graph import Position
 from saecli.data.games import HELD_OUT_SEED
 from saecli.games import othello
-from saecli.trace.inputs import Answers, Input, Reader
 
 DEFAULT_MOVES = 20
 """Length of the default game: the first moves of the first held-out game."""
