@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from saecli.attribution.clean import ERROR, CleanRun, SiteNodes
+from saecli.attribution.clean import ERROR, SiteNodes
+from saecli.attribution.metric import Metric
 from saecli.core.address import Address
 from saecli.core.graph import Edge, Node
 from saecli.core.site import Site
@@ -21,9 +22,9 @@ class Draft:
     totals: dict[str, float]
 
 
-def target_address(clean: CleanRun) -> Address:
+def target_address(metric: Metric) -> Address:
     """The metric's own node."""
-    return Address("target", position=clean.metric.position)
+    return Address("target", position=metric.position)
 
 
 def addresses(nodes: SiteNodes) -> list[Address]:

@@ -26,10 +26,9 @@ from saecli.formats.labels import find_labels
 from saecli.report.write import write_graph
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import target_address
-from saecli.trace.first_order import by_gradient
 from saecli.trace.many import by_prompts
+from saecli.trace.methods import method
 from saecli.trace.passes import Passes
-from saecli.trace.removing import by_ablation
 from saecli.trace.result import TraceResult
 from saecli.trace.select import Pin, pinned_nodes
 
@@ -140,12 +139,8 @@ def trace(
     if config.prompts is not None:
         draft, target = by_prompts(config, questions, passes.run, pin, progress)
     else:
-        clean = passes.run(first)
-        target = target_address(clean)
-        if config.method == "ablation":
-            draft = by_ablation(config, clean, pin(clean.nodes), progress)
-        else:
-            draft = by_gradient(config, clean, pin(clean.nodes))
+        draft = method(config.method)(config, first, passes, pin, progress)
+        target = target_address(first.metric)
     passes.tell()
     draft.totals |= passes.totals
     asked = _metric(config, questions, passes.value)

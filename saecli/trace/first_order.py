@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
-from saecli.attribution.clean import CleanRun
+from saecli.asking.question import Question
 from saecli.attribution.gradient import direct_edges
 from saecli.core.address import Address
 from saecli.core.graph import Edge, Node
+from saecli.core.progress import Progress
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import Draft, addresses, nodes_of, target_address, totals_of
-from saecli.trace.select import Pin, kept_nodes, select_nodes, strongest_edges
+from saecli.trace.methods import Pinning
+from saecli.trace.passes import Passes
+from saecli.trace.select import kept_nodes, select_nodes, strongest_edges
 
 
-def by_gradient(config: TraceConfig, clean: CleanRun, pinned: Sequence[Pin]) -> Draft:
-    """Nodes by the effects of an unmodified pass, and the direct edges among those that stay."""
-    nodes = select_nodes(config, clean.nodes, pinned)
+def by_gradient(config: TraceConfig, question: Question, passes: Passes, pin: Pinning, progress: Progress) -> Draft:
+    """Nodes by the effects of one pass (with ``ig`` along the path), and the direct edges among those that stay."""
+    clean = passes.run(question)
+    progress("edges")
+    nodes = select_nodes(config, clean.nodes, pin(clean.nodes))
     tokens = clean.tokens.take(kept_nodes(config, clean.tokens))
-    target = target_address(clean)
+    target = target_address(clean.metric)
     draft = Draft({}, [], totals_of(clean.nodes, nodes))
     for found in nodes.values():
         draft.nodes.update((node.address, node) for node in nodes_of(found))

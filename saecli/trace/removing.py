@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from saecli.asking.question import Question
 from saecli.attribution.ablation import Ablation, Removal, Where, removals
 from saecli.attribution.clean import CleanRun, SiteNodes
 from saecli.core.address import Address
@@ -15,14 +16,18 @@ from saecli.core.progress import Progress
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import Draft, addresses, nodes_of, target_address, totals_of
-from saecli.trace.select import Pin, pinned_nodes, select_nodes, strongest_edges
+from saecli.trace.methods import Pinning
+from saecli.trace.passes import Passes
+from saecli.trace.select import pinned_nodes, select_nodes, strongest_edges
 
 WOKEN_PER_SITE = 20
 """Features that wake up under ablation, kept at each site unless ``--top-nodes`` says otherwise."""
 
 
-def by_ablation(config: TraceConfig, clean: CleanRun, pinned: Sequence[Pin], progress: Progress) -> Draft:
+def by_ablation(config: TraceConfig, question: Question, passes: Passes, pin: Pinning, progress: Progress) -> Draft:
     """Nodes by their exact effects, and the changes of activation that the kept ones cause."""
+    clean = passes.run(question)
+    pinned = pin(clean.nodes)
     where: Where = config.positions  # type: ignore[assignment]
     ablation = Ablation(clean, batch_size=_batch_size(config, clean))
     length = len(clean.tokens_S)
@@ -40,7 +45,7 @@ def by_ablation(config: TraceConfig, clean: CleanRun, pinned: Sequence[Pin], pro
     draft = Draft({}, [], totals_of(measured, kept))
     for found in kept.values():
         draft.nodes.update((node.address, node) for node in nodes_of(found))
-    target = target_address(clean)
+    target = target_address(clean.metric)
     for done, site in enumerate(clean.sites):
         progress("watching what changes", done, len(clean.sites), str(site))
         names = addresses(measured[site])
