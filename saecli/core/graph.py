@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from saecli.core.address import Address, parse_address
 from saecli.core.errors import InputError, UsageError
+from saecli.core.evidence import Evidence
 
 SCHEMA: Final = "saecli.graph/1"
 
@@ -117,6 +118,7 @@ class FeatureGraph:
         settings: The choices that led here (thresholds, positions, ...).
         supernodes: Groups of nodes by name, made by hand or by label; a node may be in several.
         pinned: Nodes that someone chose to look at: they survive pruning, and are the subgraph that Neuronpedia saves.
+        features: What is known of features, once for all positions (the addresses have none).
     """
 
     title: str
@@ -133,6 +135,7 @@ class FeatureGraph:
     settings: dict[str, Any] = field(default_factory=dict)
     supernodes: dict[str, tuple[Address, ...]] = field(default_factory=dict)
     pinned: tuple[Address, ...] = ()
+    features: dict[Address, Evidence] = field(default_factory=dict)
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
@@ -143,6 +146,10 @@ class FeatureGraph:
     def node(self, address: Address) -> Node | None:
         """The node at an address, or None."""
         return self._by_address().get(address)
+
+    def evidence(self, address: Address) -> Evidence | None:
+        """What is known of the feature at an address, or None."""
+        return self.features.get(address.at(None))
 
     def helps(self, effect: float) -> bool:
         """Whether a node or edge of this effect helps the target (removing it makes the metric worse)."""
@@ -187,6 +194,7 @@ class FeatureGraph:
     def restrict(self, keep: Iterable[Address]) -> FeatureGraph:
         """The sub-graph on the given nodes; edges between them stay, and :attr:`coverage` is that of what is left."""
         kept = set(keep)
+        places = {address.at(None) for address in kept}
         nodes = tuple(node for node in self.nodes if node.address in kept)
         effect = sum(abs(node.effect) for node in nodes if node.address.kind in ("feature", "error"))
         return replace(
@@ -200,13 +208,14 @@ class FeatureGraph:
                 if (left := tuple(member for member in members if member in kept))
             },
             pinned=tuple(address for address in self.pinned if address in kept),
+            features={address: one for address, one in self.features.items() if address in places},
         )
 
     # --- own JSON ---------------------------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
         """The whole graph as plain JSON values; nodes and edges name addresses by their text form."""
-        data = {**asdict(replace(self, nodes=(), edges=(), supernodes={}, pinned=())), "schema": SCHEMA}
+        data = {**asdict(replace(self, nodes=(), edges=(), supernodes={}, pinned=(), features={})), "schema": SCHEMA}
         data["nodes"] = [
             {"id": self.id_of(n.address), "effect": n.effect, "activation": n.activation, "label": n.label, **_known(n)}
             for n in self.nodes
@@ -215,11 +224,13 @@ class FeatureGraph:
             {"source": self.id_of(e.source), "target": self.id_of(e.target), "weight": e.weight, **_known(e)}
             for e in self.edges
         ]
-        del data["supernodes"], data["pinned"]
+        del data["supernodes"], data["pinned"], data["features"]
         if self.supernodes:
             data["supernodes"] = {name: [self.id_of(a) for a in members] for name, members in self.supernodes.items()}
         if self.pinned:
             data["pinned"] = [self.id_of(address) for address in self.pinned]
+        if self.features:
+            data["features"] = {self.id_of(address): one.to_json() for address, one in self.features.items()}
         return data
 
     def dumps(self) -> str:
@@ -242,7 +253,7 @@ class FeatureGraph:
             )
         try:
             return cls(**_parts(data))
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"The graph is damaged: {error!r}.") from error
         except UsageError as error:
             raise InputError(f"The graph is damaged: {error.message}") from error
@@ -273,26 +284,14 @@ def _parts(data: dict[str, Any]) -> dict[str, Any]:
         "positions": tuple(Position(**p) for p in data["positions"]),
         "sites": tuple(data["sites"]),
         "nodes": tuple(
-            Node(
-                address(n["id"]),
-                n["effect"],
-                n["activation"],
-                n["label"],
-                n.get("influence"),
-                n.get("graphs"),
-            )
+            Node(address(n["id"]), n["effect"], n["activation"], n["label"], n.get("influence"), n.get("graphs"))
             for n in data["nodes"]
         ),
         "edges": tuple(
-            Edge(
-                address(e["source"]),
-                address(e["target"]),
-                e["weight"],
-                e.get("influence"),
-                e.get("graphs"),
-            )
+            Edge(address(e["source"]), address(e["target"]), e["weight"], e.get("influence"), e.get("graphs"))
             for e in data["edges"]
         ),
         "supernodes": {name: addresses(members) for name, members in data.get("supernodes", {}).items()},
         "pinned": addresses(data.get("pinned", ())),
+        "features": {address(name): Evidence.from_json(one) for name, one in data.get("features", {}).items()},
     }

@@ -47,6 +47,15 @@ def require_values(graph: FeatureGraph) -> None:
             raise InputError(f"The board of position {place} is not 64 characters.")
     for site in graph.sites:
         _require_text(site, "A site of the graph")
+    for address, evidence in graph.features.items():
+        name = graph.id_of(address)
+        if address.kind != "feature" or address.position is not None:
+            raise InputError(f"The graph tells of the feature {name}, expected a feature without a position.")
+        weighted = (*evidence.raises, *evidence.lowers, *evidence.near)
+        for value in (*(one for _, one in weighted), *(one for c in evidence.contexts for one in c.values)):
+            _require_number(value, f"A number about {name}")
+        if any(context.board is not None and len(context.board) != 64 for context in evidence.contexts):
+            raise InputError(f"A board of {name} is not 64 characters.")
     for node in graph.nodes:
         name = f"of {graph.id_of(node.address)}"
         _require_number(node.effect, f"The effect {name}")

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from saecli.core.address import Address, site_label
 from saecli.core.errors import Failure, InputError, UsageError
+from saecli.core.evidence import Evidence
 from saecli.core.graph import Edge, FeatureGraph, Metric, Node, Position
 from saecli.core.graph_check import a_cycle
 from saecli.core.progress import Progress
@@ -148,6 +149,7 @@ def merge(
         },
         supernodes=_supernodes(graphs),
         pinned=tuple(sorted({one for graph in graphs for one in graph.pinned}, key=lambda one: one.order)),
+        features=_features(graphs),
     )
     if loop := a_cycle(merged):
         raise InputError(f"Merged, the graphs have a cycle: {' → '.join(loop)}.")
@@ -232,6 +234,15 @@ def _supernodes(graphs: Sequence[FeatureGraph]) -> dict[str, tuple[Address, ...]
         for name, members in graph.supernodes.items():
             groups[name].update(members)
     return {name: tuple(sorted(groups[name], key=lambda one: one.order)) for name in sorted(groups)}
+
+
+def _features(graphs: Sequence[FeatureGraph]) -> dict[Address, Evidence]:
+    """Of each feature what the first of the graphs that show most contexts of it says."""
+    known: dict[Address, Evidence] = {}
+    for address, one in (item for graph in graphs for item in graph.features.items()):
+        if address not in known or len(one.contexts) > len(known[address].contexts):
+            known[address] = one
+    return {address: known[address] for address in sorted(known, key=lambda one: one.order)}
 
 
 def _model(graphs: Sequence[FeatureGraph]) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 
 import pytest
 
 from saecli.core.address import parse_address, parse_layers
-from saecli.core.errors import SaecliError
+from saecli.core.errors import InputError, SaecliError
+from saecli.core.evidence import Context, Evidence
 from saecli.core.graph import FeatureGraph
+from saecli.core.graph_check import require_values
 from saecli.core.site import Site
 from tests.report.graphs import hand_made
 
@@ -50,3 +54,60 @@ def test_errors_are_sentences(call, answer):
     with pytest.raises(SaecliError) as caught:
         call()
     assert str(caught.value) == answer
+
+
+def told():
+    graph = hand_made()
+    context = Context((" if", " x", " in"), (0.0, 2.5, 1.0), 1, 17, 3)
+    one = Evidence((context,), (("F5", 2.0),), (("C3", -1.5),), (("7.mlp_out:3", 0.9),), "squares")
+    return dataclasses.replace(graph, features={parse_address("8:331"): one})
+
+
+def test_what_is_known_of_features_goes_with_the_graph():
+    graph = told()
+    assert FeatureGraph.from_json(json.loads(graph.dumps())) == graph
+    node = parse_address("8:331@2")
+    assert graph.evidence(node) == graph.features[node.at(None)]
+    assert graph.evidence(parse_address("7.mlp_out:error@2")) is None
+    assert graph.restrict([node]).features == graph.features
+    assert not graph.restrict([parse_address("target@2")]).features
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"raises": [["F5", "high"]]}, "could not convert string to float"),
+        ({"raises": [["F5", 1e40]]}, "A number about 8:331 is 1e+40"),
+        ({"contexts": [{"tokens": ["a"], "values": [], "at": 0, "sequence": 0, "position": 0}]}, "activations"),
+        (
+            {"contexts": [{"tokens": ["a"], "values": [1], "at": 0, "sequence": 0, "position": 0, "board": "."}]},
+            "not 64 characters",
+        ),
+    ],
+)
+def test_what_is_known_of_features_is_checked(change, said):
+    data = json.loads(told().dumps())
+    data["features"]["8:331"] |= change
+    with pytest.raises(InputError, match=re.escape(said)):
+        require_values(FeatureGraph.from_json(data))
+
+
+def test_what_is_known_belongs_to_a_feature_at_all_positions():
+    with pytest.raises(InputError, match="without a position"):
+        require_values(dataclasses.replace(hand_made(), features={parse_address("8:331@2"): Evidence()}))
+
+
+def test_a_feature_without_a_label_is_called_by_what_is_known_of_it():
+    def at(token, board=None):
+        return Context(("a", token), (0.0, 1.0), 1, 0, 1, board)
+
+    assert Evidence(tuple(map(at, ["if", "if", "x", "y"]))).label == 'on "if"'
+    assert Evidence(tuple(map(at, ["if", "w", "x", "y"]))).label == ""
+    assert Evidence((at("if"),) * 2).label == ""  # too few to say
+    assert Evidence((at("F5", "." * 64),) * 6).label == "on F5"
+    assert Evidence((at("if"),) * 6, explanation=" conditions ").label == "conditions"
+    long = Evidence(explanation="words " * 20).label
+    assert len(long) == 48
+    assert long.endswith("…")
+    assert at("F5", "." * 64).text == "a|F5|"
+    assert Context(("F5", "D6", "C3"), (0.0,) * 3, 2, 0, 2, "." * 64).text == "F5 D6|C3|"

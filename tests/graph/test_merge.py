@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from saecli.core.address import parse_address
 from saecli.core.errors import InputError
+from saecli.core.evidence import Context, Evidence
 from saecli.core.graph import Edge, FeatureGraph, Node
 from saecli.core.graph_check import flaws
 from saecli.formats.neuronpedia_graph import from_document
@@ -202,3 +203,13 @@ def test_what_cannot_be_merged_is_refused(tmp_path, saecli):
         assert (got.code, got.err.count("\n")) == (code, 1), got.err
         assert text in got.err
     assert not list(tmp_path.glob("saecli-runs/*/*"))
+
+
+def test_of_a_feature_the_graph_with_most_contexts_tells():
+    first, second = two()
+    feature = parse_address("8:331")
+    context = Context(("a",), (1.0,), 0, 0, 0)
+    little, much = Evidence(raises=(("F5", 1.0),)), Evidence((context,))
+    graphs = [dataclasses.replace(one, features={feature: told}) for one, told in ((first, little), (second, much))]
+    assert merge(graphs).features == {feature: much}
+    assert not merge(two()).features
