@@ -14,7 +14,6 @@ from saecli.cooc.analysis import Found, Source, analyse
 from saecli.cooc.config import CoocConfig
 from saecli.cooc.contexts import Window
 from saecli.cooc.files import Wanted, write_analysis, write_report
-from saecli.cooc.harvest import Reader, harvested
 from saecli.cooc.place import Place
 from saecli.cooc.result import AnalysisRow, CoocResult, Required
 from saecli.cooc.size_effects import Analysis, size_effects
@@ -32,6 +31,7 @@ from saecli.core.suite import Suite
 from saecli.data.names import OTHELLO
 from saecli.data.sequences import Sequences, open_sequences
 from saecli.data.vocabulary import Vocabulary
+from saecli.features.harvest import Reader, harvested
 from saecli.formats.code_cache import CodeCache
 from saecli.report.cooc_tables import Analysis as Shown
 from saecli.report.cooc_tables import Report

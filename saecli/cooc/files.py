@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 from torch import Tensor
 
 from saecli.cooc.analysis import Found
-from saecli.cooc.boards import boards_at
 from saecli.cooc.config import CoocConfig
 from saecli.cooc.heat_map import heat_map
 from saecli.cooc.neuronpedia import Neuronpedia
@@ -27,6 +26,7 @@ from saecli.cooc.tables import (
     edges_table,
     latents_table,
 )
+from saecli.data.boards import boards_at
 from saecli.formats.cooccurrence import write_edges, write_pairs
 from saecli.formats.subspaces import SubspaceTable, write_subspace
 from saecli.report.cooc_effects_figure import effects_figures

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from saecli.cooc.boards import boards_at
 from saecli.cooc.earlier import Earlier
 from saecli.core.documents import Documents
+from saecli.data.boards import boards_at
 from saecli.data.sequences import open_sequences
 from saecli.games import chess, chess_text, othello
 

@@ -9,13 +9,13 @@ import pytest
 import torch
 
 from saecli.cooc.firing import FiringRule
-from saecli.cooc.harvest import Reader, codes_of, harvested
 from saecli.cooc.spoken import tokens_of_latents
 from saecli.core.codes import Codes, SiteCodes, encode_documents
 from saecli.core.errors import InputError
 from saecli.core.fingerprint import fingerprint_module
 from saecli.core.site import Site
 from saecli.data.sequences import open_sequences
+from saecli.features.harvest import Reader, codes_of, harvested
 from saecli.formats.code_cache import CodeCache
 from tests.f1.suites import save_model, save_suite
 from zoo.load import load_model
