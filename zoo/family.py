@@ -71,6 +71,7 @@ class ReleaseEntry:
         labels: Where descriptions of its features are (a Neuronpedia source name), empty if nowhere.
         default: Glob patterns of what is fetched if nothing is said, where the whole is too large.
         norm_scales: What inputs were multiplied by in training, by layer, where the files lack it.
+        joins: A suite and the kind of its sites that are part of this one too: ``("othello-mini", "attn_out")``.
     """
 
     model: str
@@ -84,6 +85,7 @@ class ReleaseEntry:
     labels: str = ""
     default: tuple[str, ...] = ()
     norm_scales: tuple[float, ...] = ()
+    joins: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

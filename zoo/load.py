@@ -94,9 +94,14 @@ def load_suite(
         UsageError: Neither a name nor a path, or no dictionary of such a name.
         InputError: Not downloaded, damaged, or of no format that is known.
     """
-    path = _dictionaries(name_or_path).path
+    path, _, entry = _dictionaries(name_or_path)
     if is_suite(path):
-        return read_suite(path, name=name_or_path, device=device, dtype=dtype)
+        suite = read_suite(path, name=name_or_path, device=device, dtype=dtype)
+        if entry is None or entry.joins is None:
+            return suite
+        name, kind = entry.joins
+        other = load_suite(name, device, dtype)
+        return suite.joined(other.only([site for site in other if site.kind == kind]))
     return open_dictionaries(name_or_path, site=site).only(include).suite(name_or_path, dtype, device)
 
 

@@ -8,7 +8,7 @@ three files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from torch import Tensor
@@ -19,6 +19,7 @@ from saecli.core.errors import InputError, UsageError
 from saecli.core.fingerprint import fingerprint_module, fingerprint_parts, fingerprint_tensors
 from saecli.core.model import HookedModel
 from saecli.core.site import KINDS, Site
+from saecli.core.streamed import Streamed, fit_together
 
 _USUAL = 5 / 8
 
@@ -87,12 +88,51 @@ class Suite(Mapping[Site, Dictionary]):
         by_site = {dictionary.config.reads: dictionary for dictionary in dictionaries}
         return cls(info, [one.config for one in dictionaries], by_site.__getitem__)
 
+    def only(self, sites: Sequence[Site]) -> Suite:
+        """The suite with some of its sites."""
+        return Suite(self.info, [self.configs[site] for site in sites], self.__getitem__, self.fingerprints)
+
+    def joined(self, other: Suite) -> Suite:
+        """This suite with the dictionaries of another one of the same model beside its own.
+
+        Raises:
+            InputError: They were made for different models or weight processings, or both read one site.
+        """
+        for name in ("model", "model_fingerprint", "processing", "vocabulary", "residual", "bos"):
+            mine, others = getattr(self.info, name), getattr(other.info, name)
+            if mine != others:
+                raise InputError(
+                    f"{self.info.name} and {other.info.name} do not belong together: "
+                    f"their {name.replace('_', ' ')} is {mine!r} and {others!r}."
+                )
+        info = replace(self.info, measured={**self.info.measured, **other.info.measured})
+        configs = [*self.configs.values(), *other.configs.values()]
+        here = dict.fromkeys(self, self) | dict.fromkeys(other, other)
+        prints = {**self.fingerprints, **other.fingerprints}
+        return Suite(info, configs, lambda site: here[site][site], prints)
+
     def __getitem__(self, site: Site) -> Dictionary:
         if site not in self.configs:
             raise KeyError(site)
         if site not in self._loaded:
             self._loaded[site] = self._load(site)
         return self._loaded[site]
+
+    def some(self, sites: Sequence[Site]) -> Mapping[Site, Dictionary]:
+        """The dictionaries of some sites.
+
+        Those that are too large to be held together are read whenever they are asked for, and only the last is held:
+        ask for one after the other, and do not change them.
+        """
+        if fit_together(self.configs[site] for site in sites):
+            return {site: self[site] for site in sites}
+        return Streamed(sites, self._passing)
+
+    def _passing(self, site: Site) -> Dictionary:
+        """A dictionary that is not kept for the next time, unless it is there or all fit together."""
+        if site in self._loaded or fit_together(self.configs.values()):
+            return self[site]
+        return self._load(site)
 
     def __iter__(self) -> Iterator[Site]:
         return iter(self.configs)
@@ -286,7 +326,7 @@ class _Fingerprints(Mapping[Site, str]):
 
     def __getitem__(self, site: Site) -> str:
         if site not in self._known:
-            self._known[site] = fingerprint_tensors(self._suite[site].state_dict())
+            self._known[site] = fingerprint_tensors(self._suite._passing(site).state_dict())
         return self._known[site]
 
     def __iter__(self) -> Iterator[Site]:

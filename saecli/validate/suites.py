@@ -95,7 +95,7 @@ def _suites(config: ValidateConfig, names: Sequence[str], device: str, dtype: st
     for name in names:
         suite = load_suite(name, device=device, dtype=torch_dtype(dtype))
         chosen = suite.resolve(None if config.layers == ":" else config.layers, config.kind)
-        suites[name] = Suite(suite.info, [suite.configs[site] for site in chosen], suite.__getitem__)
+        suites[name] = suite.only(chosen)
     return suites
 
 

@@ -37,6 +37,32 @@ def test_sites_are_in_the_order_of_depth():
     assert len(OURS) == 25
 
 
+def test_a_suite_joined_with_a_part_of_another_has_both():
+    attention = OURS.only([site for site in OURS if site.kind == "attn_out"])
+    transcoders = Suite.of(
+        SuiteInfo("transcoders", "othello-mini", measured={Site(0, "mlp_in"): {"l0": 2.0}}),
+        [
+            make_dictionary(DictionaryConfig("topk", 8, 16, Site(layer, "mlp_in"), Site(layer, "mlp_out"), 8, {"k": 2}))
+            for layer in range(8)
+        ],
+    )
+    both = transcoders.joined(attention)
+    assert labels(both).startswith("0.attn_out 0.mlp_in 1.attn_out 1.mlp_in")
+    assert both[Site(3, "attn_out")] is OURS[Site(3, "attn_out")]
+    assert both[Site(3, "mlp_in")] is transcoders[Site(3, "mlp_in")]
+    assert both.info.name == "transcoders"
+    assert both.info.measured == {Site(0, "mlp_in"): {"l0": 2.0}}
+    assert both.fingerprints[Site(3, "attn_out")] == OURS.fingerprints[Site(3, "attn_out")]
+
+
+def test_suites_of_other_weights_or_of_one_site_are_not_joined():
+    here = suite([Site(0, "attn_out")], name="mine")
+    with pytest.raises(InputError, match="mine and folded do not belong together: their processing is 'raw'"):
+        here.joined(suite([Site(1, "attn_out")], name="folded", processing="folded"))
+    with pytest.raises(InputError, match="mine has two dictionaries at one site"):
+        here.joined(suite([Site(0, "attn_out")]))
+
+
 def test_a_slice_is_residual_sites_and_what_lies_between():
     assert labels(OURS, "6:9") == "6 6.attn_out 6.mlp_out 7 7.attn_out 7.mlp_out 8"
     assert labels(OURS, "-1:") == "8"
