@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from saecli.attribution.circuit import Circuits, Pool, run_circuits
 from saecli.attribution.circuit_random import STRATA, random_features_like, random_like, strata
@@ -14,8 +13,9 @@ from saecli.attribution.circuit_reference import mean_reference, resampled_refer
 from saecli.attribution.clean import ERROR, CleanRun, clean_run
 from saecli.attribution.metric import LinearMetric
 from saecli.core.site import Site
-from tests.attribution.test_known_answers import BOS, FRAC, IS_X, ONE, X, fraction, metric, unit
-from tests.hand_models import HandModel, dictionary, hand_block, random_dictionary, random_model
+from tests.attribution.test_known_answers import BOS, FRAC, IS_X, ONE, X, fraction
+from tests.attribution.test_known_answers import gate as make_gate
+from tests.hand_models import random_dictionary, random_model
 from tests.twins.circuits import run_alone
 
 __all__ = ["fraction"]
@@ -36,18 +36,8 @@ def of(pool: Pool, *circuits: list[tuple[Site, int, int]]) -> Circuits:
 
 @pytest.mark.parametrize(("gate", "alone"), [("and", [0, 0, 1, 0]), ("or", [1, 1, 1, 0])])
 def test_gates(gate: str, alone: list[float]) -> None:
-    def mlp(x: Tensor) -> Tensor:
-        both = x[..., 0] + x[..., 1]
-        y = (both - 1).relu() if gate == "and" else both.relu() - (both - 1).relu()
-        return torch.stack([torch.zeros_like(y), torch.zeros_like(y), y], dim=-1)
-
-    model = HandModel(
-        torch.tensor([[1.0, 1.0, 0.0]], dtype=F64),
-        [hand_block(mlp=mlp)],
-        torch.tensor([[0.0], [0.0], [1.0]], dtype=F64),
-    )
-    site = Site(0, "resid_pre")
-    clean = clean_run(model, {site: dictionary(site, unit(0, 1, width=3))}, torch.tensor([0]), metric(0))
+    clean = make_gate(gate)
+    (site,) = clean.sites
     pool = Pool.of(clean)
     circuits = of(pool, [(site, 0, 0)], [(site, 0, 1)], [(site, 0, 0), (site, 0, 1)], [])
     zero = zero_reference(clean.sites)

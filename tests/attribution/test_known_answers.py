@@ -6,20 +6,15 @@ from itertools import chain
 
 import pytest
 import torch
-from torch import Tensor
 
 from saecli.attribution.ablation import Ablation, removals
-from saecli.attribution.clean import ERROR, CleanRun, clean_run
+from saecli.attribution.clean import ERROR, CleanRun
 from saecli.attribution.gradient import direct_edges
-from saecli.attribution.metric import LinearMetric
 from saecli.core.site import Site
-from tests.hand_models import HandModel, dictionary, hand_block
+from saecli.trace.planted.known import AND, FRACTION, LADDER, OR
+from saecli.trace.planted.program import compile_program
 
 F64 = torch.float64
-
-
-def metric(position: int, d_vocab: int = 1) -> LinearMetric:
-    return LinearMetric(position, torch.ones(d_vocab, dtype=F64), "y", "the output", "y")
 
 
 def effects(clean: CleanRun, site: Site) -> dict[tuple[int, int], float]:
@@ -46,32 +41,13 @@ def edges(clean: CleanRun, *, tokens: bool = False) -> dict[tuple, float]:
     return out
 
 
-def unit(*indices: int, width: int) -> Tensor:
-    return torch.eye(width, dtype=F64)[list(indices)]
-
-
 # --- the ladder: a dead neuron wakes up ---
 
 
 @pytest.fixture
 def ladder() -> CleanRun:
     """[a b c p q] = (2 1 3 0 0); MLP: p += 2 relu(a − b), q += 5 relu(b − a); y = a/2 + c + p + 3 q."""
-    a, b, _c, p, q = range(5)
-
-    def mlp(x: Tensor) -> Tensor:
-        out = torch.zeros_like(x)
-        out[..., p] = 2 * (x[..., a] - x[..., b]).relu()
-        out[..., q] = 5 * (x[..., b] - x[..., a]).relu()
-        return out
-
-    readout = torch.tensor([[0.5], [0.0], [1.0], [1.0], [3.0]], dtype=F64)
-    model = HandModel(torch.tensor([[2.0, 1.0, 3.0, 0.0, 0.0]], dtype=F64), [hand_block(mlp=mlp)], readout)
-    dictionaries = {
-        Site(0, "resid_pre"): dictionary(Site(0, "resid_pre"), unit(a, b, p, q, width=5)),
-        Site(0, "mlp_out"): dictionary(Site(0, "mlp_out"), unit(p, q, width=5)),
-        Site(1, "resid_pre"): dictionary(Site(1, "resid_pre"), unit(a, b, p, q, width=5)),
-    }
-    return clean_run(model, dictionaries, torch.tensor([0]), metric(0))
+    return compile_program(LADDER, "ladder", "ladder").clean()
 
 
 def test_ladder_first_order_node_effects(ladder: CleanRun) -> None:
@@ -82,12 +58,12 @@ def test_ladder_first_order_node_effects(ladder: CleanRun) -> None:
 def test_ladder_edges(ladder: CleanRun) -> None:
     found = edges(ladder)
     resid0, mlp, resid1 = "0.resid_pre", "0.mlp_out", "1.resid_pre"
-    assert found[(resid0, 0, 0), (mlp, 0, 0)] == -4
-    assert found[(resid0, 0, 1), (mlp, 0, 0)] == 2
+    assert found[(resid0, 0, 0), (mlp, 0, 2)] == -4
+    assert found[(resid0, 0, 1), (mlp, 0, 2)] == 2
     assert found[(resid0, 0, 0), (resid1, 0, 0)] == -1
-    assert found[(mlp, 0, 0), (resid1, 0, 2)] == -2
+    assert found[(mlp, 0, 2), (resid1, 0, 2)] == -2
     assert found[(resid0, 0, ERROR), (resid1, 0, ERROR)] == -3
-    assert not any(target == (mlp, 0, 1) for _, target in found)  # q is silent: no edge to first order
+    assert not any(target == (mlp, 0, 3) for _, target in found)  # q is silent: no edge to first order
 
 
 def test_ladder_exact_ablation_flips_the_sign(ladder: CleanRun) -> None:
@@ -96,11 +72,11 @@ def test_ladder_exact_ablation_flips_the_sign(ladder: CleanRun) -> None:
 
 
 @pytest.mark.parametrize("where", ["each", "all", "last"])
-def test_ladder_ablation_sees_the_feature_that_wakes_up(ladder: CleanRun, where) -> None:
-    del ladder.dictionaries[Site(0, "mlp_out")]
-    removal = removals(ladder.nodes[Site(0, "resid_pre")], where, 1)
+def test_ladder_ablation_sees_the_feature_that_wakes_up(where) -> None:
+    clean = compile_program(LADDER, "ladder", "ladder").clean({Site(0, "resid_pre"), Site(1, "resid_pre")})
+    removal = removals(clean.nodes[Site(0, "resid_pre")], where, 1)
     found = {}
-    for changes in Ablation(ladder).changes(removal):
+    for changes in Ablation(clean).changes(removal):
         assert changes.site == Site(1, "resid_pre")
         for n, index, delta in zip(changes.removal_E, changes.index_E, changes.delta_E, strict=True):
             found["abpq"[removal.index_N[n]], "abpq"[index]] = float(delta)
@@ -111,20 +87,8 @@ def test_ladder_ablation_sees_the_feature_that_wakes_up(ladder: CleanRun, where)
 
 
 def gate(kind: str) -> CleanRun:
-    """Two features u = v = 1, and an MLP that writes their AND or OR."""
-
-    def mlp(x: Tensor) -> Tensor:
-        both = x[..., 0] + x[..., 1]
-        y = (both - 1).relu() if kind == "and" else both.relu() - (both - 1).relu()
-        return torch.stack([torch.zeros_like(y), torch.zeros_like(y), y], dim=-1)
-
-    model = HandModel(
-        torch.tensor([[1.0, 1.0, 0.0]], dtype=F64),
-        [hand_block(mlp=mlp)],
-        torch.tensor([[0.0], [0.0], [1.0]], dtype=F64),
-    )
-    site = Site(0, "resid_pre")
-    return clean_run(model, {site: dictionary(site, unit(0, 1, width=3))}, torch.tensor([0]), metric(0))
+    """Two features u = v = 1, and an MLP that writes their AND or OR, which no dictionary reads."""
+    return compile_program({"and": AND, "or": OR}[kind], kind, kind).clean({Site(0, "resid_pre")})
 
 
 @pytest.mark.parametrize(("kind", "first_order", "exact"), [("and", -1.0, -1.0), ("or", 0.0, 0.0)])
@@ -137,46 +101,19 @@ def test_gates(kind: str, first_order: float, exact: float) -> None:
 
 # --- the fraction of x so far, by one attention head ---
 
-BOS, W, X, Y, Z, ONE, IS_X, FRAC = range(8)
-PROMPT = torch.tensor([BOS, W, W, W, W, X, X, X, Z, Z])
-NAMES = ["BOS", "w", "x", "y", "z", "one", "is_x", "frac"]
+NAMES = FRACTION.variables
+BOS, X, ONE, IS_X, FRAC = (NAMES.index(name) for name in ("BOS", "x", "one", "is_x", "frac"))
+PROMPT = torch.tensor(FRACTION.tokens)
 
 
 @pytest.fixture
 def fraction() -> CleanRun:
-    def mlp(x: Tensor) -> Tensor:
-        out = torch.zeros_like(x)
-        out[..., IS_X] = x[..., X].relu()
-        return out
-
-    def attention(x: Tensor) -> Tensor:
-        scores = x[..., ONE, None] * (-1000 * x[..., BOS])[..., None, :]
-        future = torch.ones(x.shape[-2], x.shape[-2], dtype=torch.bool).triu(1)
-        pattern = scores.masked_fill(future, -torch.inf).softmax(-1)
-        out = torch.zeros_like(x)
-        out[..., FRAC] = (pattern @ x[..., IS_X, None])[..., 0]
-        return out
-
-    embedding = torch.eye(8, dtype=F64)[:5]
-    embedding[:, ONE] = 1
-    readout = torch.zeros(8, 1, dtype=F64)
-    readout[FRAC] = 1
-    model = HandModel(embedding, [hand_block(mlp=mlp), hand_block(attention=attention)], readout)
-    sites = [
-        Site(0, "resid_pre"),
-        Site(0, "mlp_out"),
-        Site(0, "resid_post"),
-        Site(1, "attn_out"),
-        Site(1, "resid_post"),
-    ]
-    return clean_run(
-        model, {site: dictionary(site, torch.eye(8, dtype=F64)) for site in sites}, PROMPT, metric(len(PROMPT) - 1)
-    )
+    return compile_program(FRACTION, "frac_prevs", "frac_prevs").clean()
 
 
 def test_fraction_first_order_effects_are_per_position(fraction: CleanRun) -> None:
     assert fraction.value == pytest.approx(1 / 3)
-    for site, feature in [(Site(0, "resid_pre"), X), (Site(0, "mlp_out"), IS_X), (Site(0, "resid_post"), IS_X)]:
+    for site, feature in [(Site(0, "resid_pre"), X), (Site(0, "mlp_out"), IS_X), (Site(1, "resid_pre"), IS_X)]:
         found = effects(fraction, site)
         assert [found.get((p, feature), 0) for p in range(10)] == pytest.approx([0] * 5 + [-1 / 9] * 3 + [0] * 2)
     assert effects(fraction, Site(1, "attn_out"))[9, FRAC] == pytest.approx(-1 / 3)
@@ -185,7 +122,7 @@ def test_fraction_first_order_effects_are_per_position(fraction: CleanRun) -> No
 
 def test_fraction_exact_effects(fraction: CleanRun) -> None:
     ablation = Ablation(fraction, batch_size=3)
-    each = removals(fraction.nodes[Site(0, "resid_post")], "each", 10)
+    each = removals(fraction.nodes[Site(1, "resid_pre")], "each", 10)
     found = {
         (p, i): e
         for p, i, e in zip(
@@ -213,6 +150,4 @@ def test_fraction_true_graph_and_nothing_else(fraction: CleanRun) -> None:
         expected.add((("1.resid_pre", p, IS_X), ("1.attn_out", 9, FRAC)))
     expected.add((("1.attn_out", 9, FRAC), ("2.resid_pre", 9, FRAC)))
     expected.add((("2.resid_pre", 9, FRAC), "y"))
-    canonical = {"0.resid_post": "1.resid_pre", "1.resid_post": "2.resid_pre"}
-    named = {tuple((canonical.get(e[0], e[0]), *e[1:]) if e != "y" else e for e in pair) for pair in found}
-    assert named == expected
+    assert found == expected

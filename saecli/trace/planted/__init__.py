@@ -1,0 +1,1 @@
+"""Circuits planted in small models, so that what a method finds can be compared with what is there."""
