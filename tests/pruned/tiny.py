@@ -69,13 +69,13 @@ def lossless(of, *, bias=0.5):
     return suite_of(of, made)
 
 
-def random_suite(of, *, widths=(24, 20), k=5, arch="topk", scale=0.4, shared=False):
+def random_suite(of, *, widths=(24, 20), k=4, arch="topk", scale=0.4, shared=False):
     """Random dictionaries; ``shared``: the transcoders subtract their b_dec from their input."""
     generator = torch.Generator().manual_seed(3)
     made = []
     for layer in range(of.info.n_layers):
         for kind, writes, width in (("attn_out", "attn_out", widths[0]), ("mlp_in", "mlp_out", widths[1])):
-            options = {"k": k} if "topk" in arch else {}
+            options = {"k": k} if "top" in arch or arch == "groupmax" else {}
             if shared:
                 options["apply_b_dec_to_input"] = True
             config = DictionaryConfig(arch, WIDTH, width, Site(layer, kind), Site(layer, writes), WIDTH, options)

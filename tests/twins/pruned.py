@@ -24,13 +24,15 @@ def attention(x, weights, pattern_BHSS):
     return torch.einsum("...bhse,hed->...bsd", z, weights.W_O) + weights.b_O
 
 
-def pruned_pass(model, suite, masks, frozen, patterns, *, centre=True, errors=None):
+def pruned_pass(model, suite, masks, frozen, patterns, *, centre=True, errors=None, compat=()):
     """Modules of the suite in order → pre-activations [B, S, F], dense features [B, S, F], written [B, S, d].
 
     Args:
         masks: (down, up) sites → bool [F_down, F_up], for every pair that the order of computation allows.
         patterns: Layer → true attention pattern.
         errors: Site → error node, added to what a module writes.
+        compat: Not empty: upstream biases count only for these pairs, and reach attention past the pattern, over the
+            scale of the position that attends.
     """
     order = sorted(suite.sites)
     pres, acts, written = {}, {}, {}
@@ -40,6 +42,8 @@ def pruned_pass(model, suite, masks, frozen, patterns, *, centre=True, errors=No
         stream: Tensor = frozen.embedded_BSD.expand(dictionary.n_latents, -1, -1, -1)
         for up in ups:
             shared = suite[up].b_dec_D + (errors[up] if errors else 0)
+            if compat and (here.kind == "attn_out" or (here, up) not in compat):
+                shared = 0
             masked_FBSF = masks[here, up][:, None, None].to(acts[up].dtype) * acts[up]
             stream = stream + shared + masked_FBSF @ suite[up].W_dec_FD
         if here.kind == "mlp_in":
@@ -48,6 +52,10 @@ def pruned_pass(model, suite, masks, frozen, patterns, *, centre=True, errors=No
             read = attention(
                 norm(stream, frozen.scales[here], weights.ln1_w, weights.ln1_b), weights, patterns[here.layer]
             )
+            for up in ups:
+                if (here, up) in compat:
+                    written_D = torch.einsum("d,hde,hef->f", suite[up].b_dec_D, weights.W_V, weights.W_O)
+                    read = read + written_D / frozen.scales[here]
         if dictionary.subtracts_b_dec:
             read = read - dictionary.b_dec_D
         pres[here] = torch.einsum("fbsd,df->bsf", read, dictionary.W_enc_DF) + dictionary.b_enc_F
