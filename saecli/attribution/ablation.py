@@ -8,7 +8,7 @@ pre-activation can reach their threshold are encoded again. The bound is exact, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,16 +85,17 @@ class Changes:
     delta_E: Tensor
 
 
-def removals(nodes: SiteNodes, where: Where, length: int) -> Removal:
-    """The removals that the features of a site make (errors are left out).
+def removals(nodes: SiteNodes, where: Where, length: int, *, errors: bool = False) -> Removal:
+    """The removals that the features of a site make.
 
     Args:
         nodes: Active features of one site.
         where: ``each``: every feature at every position on its own; ``last``: those at the last position only;
             ``all``: every feature at all positions at once.
         length: Number of positions of the prompt.
+        errors: Whether errors are removed as well, one at each position.
     """
-    nodes = nodes.features
+    nodes = nodes if errors else nodes.features
     if where == "last":
         nodes = nodes.take(nodes.position_N == length - 1)
     nodes = nodes.take(nodes.position_N.argsort(stable=True))
@@ -166,6 +167,34 @@ class Ablation:
             values = (value for site, value in self._suffix.walk(start, stream, begin, end) if site == end)
             out.append(clean.metric.measure(clean.model, next(values)[:, at - begin]) - clean.value)
         return torch.cat(out) if out else removal.nodes.effect_N.new_zeros(0)
+
+    @torch.no_grad()
+    def direct(
+        self, removal: Removal, sites: Collection[Site], *, metric: bool
+    ) -> Iterator[tuple[slice, int, Site, Tensor]]:
+        """What removals make of the value at each of ``sites`` directly, over no other chosen site.
+
+        Args:
+            removal: What to remove.
+            sites: Chosen sites that are watched, none of them beyond the next residual one.
+            metric: Whether the site that the metric reads is watched, too.
+
+        Yields:
+            Which removals, the first position computed, the site, and its value from there on: [n, S', d].
+        """
+        end = self.clean.metric.site(self.clean.model.info)
+        start = self._suffix.after(removal.site)
+        wanted = {site for site in sites if site >= start} | ({end} if metric and end >= start else set())
+        if not wanted:
+            return
+        held = {site: self.clean.values[site] for site in self.clean.sites if not site.is_residual}
+        first_N = removal.first_position_N
+        for part in self._parts(removal):
+            begin = int(first_N[part.start])
+            _, stream = self._edited_stream(removal, part, begin)
+            for site, value in self._suffix.walk(start, stream, begin, max(wanted), held):
+                if site in wanted:
+                    yield part, begin, site, value
 
     def activations(self, site: Site) -> Tensor:
         """Unmodified activations at a chosen site, dense [S, F]."""

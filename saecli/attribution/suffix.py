@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -42,7 +42,9 @@ class Suffix:
             self._streams[site] = run.sites[site][0]
         return self._streams[site]
 
-    def walk(self, start: Site, x: Tensor, begin: int, last: Site) -> Iterator[tuple[Site, Tensor]]:
+    def walk(
+        self, start: Site, x: Tensor, begin: int, last: Site, held: Mapping[Site, Tensor] | None = None
+    ) -> Iterator[tuple[Site, Tensor]]:
         """Run the blocks after a residual site, yielding the value at every site on the way up to ``last``.
 
         Positions before ``begin`` are those of the unmodified pass: they are not computed, only attended to.
@@ -52,31 +54,37 @@ class Suffix:
             x: The stream from position ``begin`` on: [n, S', d].
             begin: First position that can differ.
             last: Where to stop.
+            held: Values [S, d] of attention and MLP outputs that go on in the place of those computed; these are
+                yielded all the same.
         """
         if start == last:
             yield start, x
             return
         for layer in range(start.layer, self.model.info.n_layers):
-            for site, value in self._walk_block(layer, start, x, begin):
+            for site, value in self._walk_block(layer, start, x, begin, held or {}):
                 yield site, value
                 if site == last:
                     return
                 x = value if site == Site(layer + 1, "resid_pre") else x
 
-    def _walk_block(self, layer: int, start: Site, x: Tensor, begin: int) -> Iterator[tuple[Site, Tensor]]:
+    def _walk_block(
+        self, layer: int, start: Site, x: Tensor, begin: int, held: Mapping[Site, Tensor]
+    ) -> Iterator[tuple[Site, Tensor]]:
         block = self._block(layer)
         mlp_input = x
         if start.kind == "resid_pre" or layer > start.layer:
             before = self.stream(Site(layer, "resid_pre"))[:begin].expand(len(x), -1, -1)
             attn = block.attention(block.ln1(torch.cat([before, x], dim=1)))[:, begin:]
-            yield Site(layer, "attn_out"), attn
-            x = x + attn
+            site = Site(layer, "attn_out")
+            yield site, attn
+            x = x + (held[site][begin:] if site in held else attn)
         if not block.parallel:
             mlp_input = x
             yield Site(layer, "resid_mid"), x
         mlp = block.mlp(block.ln2(mlp_input))
-        yield Site(layer, "mlp_out"), mlp
-        yield Site(layer + 1, "resid_pre"), x + mlp
+        site = Site(layer, "mlp_out")
+        yield site, mlp
+        yield Site(layer + 1, "resid_pre"), x + (held[site][begin:] if site in held else mlp)
 
     def _block(self, layer: int) -> Block:
         if layer not in self._blocks:

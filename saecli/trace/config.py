@@ -96,8 +96,9 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
     method: str = option(
         "gradient",
         help="First-order effects; integrated gradients, first-order effects averaged on the way to the removal of a "
-        "whole site; or removing features one by one.",
-        choices=("gradient", "ig", "ablation"),
+        "whole site; ablation, removing features one by one and watching activations change; or exact, removing "
+        "features and errors one by one and measuring every edge by itself.",
+        choices=("gradient", "ig", "ablation", "exact"),
         panel="Method",
     )
     steps: int = option(STEPS, help="With ig: points on the way.", minimum=1, panel="Method")
@@ -174,7 +175,9 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
         threshold(self.node_threshold, "--node-threshold")
         threshold(self.edge_threshold, "--edge-threshold")
         if self.metric == "kl" and self.method == "gradient":
-            raise UsageError("--metric kl has no gradient at the unmodified input.", "Add --method ablation or ig.")
+            raise UsageError(
+                "--metric kl has no gradient at the unmodified input.", "Add --method ablation, exact or ig."
+            )
         if self.method != "ig" and (self.steps != STEPS or self.rule != RULES[0]):
             raise UsageError(f"--steps and --rule belong to --method ig, not {self.method}.", "Add --method ig.")
         self._check_prompts()
@@ -205,8 +208,8 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
         for name in ("game", "prompt", "patch", "at", "target"):
             if getattr(self, name) is not None:
                 raise UsageError(f"--{name} is of one input, and --prompts names many.", "Keep one.")
-        if self.method == "ablation":
-            raise UsageError("--prompts goes with --method gradient and ig, not ablation.", "Use --method ig.")
+        if self.method not in ("gradient", "ig"):
+            raise UsageError(f"--prompts goes with --method gradient and ig, not {self.method}.", "Use --method ig.")
         if self.metric == "feature":
             raise UsageError("--metric feature is of one input, and --prompts names many.")
 

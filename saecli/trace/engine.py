@@ -27,7 +27,7 @@ from saecli.report.write import write_graph
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import target_address
 from saecli.trace.many import by_prompts
-from saecli.trace.methods import method
+from saecli.trace.methods import Pinning, method
 from saecli.trace.passes import Passes
 from saecli.trace.result import TraceResult
 from saecli.trace.select import Pin, pinned_nodes
@@ -39,7 +39,16 @@ def plan(config: TraceConfig) -> list[str]:
 
     suite = load_suite(config.suite or config.model)
     labels = " ".join(suite.label(site) for site in suite.resolve(config.layers, config.kind))
-    return [f"Traces {config.model} by {config.method} at {labels}"]
+    lines = [f"Traces {config.model} by {config.method} at {labels}"]
+    if config.method == "exact":
+        from saecli.trace.exact import cost
+        from zoo.load import attach, load_model
+
+        model = load_model(config.model, suite.info.processing)
+        attach(suite, model)
+        questions, passes, pin = _prepare(config, model, suite, silent)
+        lines.append(cost(config, questions[0], passes, pin))
+    return lines
 
 
 def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult:
@@ -109,33 +118,10 @@ def trace(
         InputError: An input that cannot be read, is illegal, or too long.
         Failure: Nothing has any effect on the target.
     """
-    if config.prompts is None:
-        questions = [ask(model, config, suite, suite.info.residual, bos=suite.info.bos)]
-    else:
-        questions = ask_many(
-            model,
-            config.model,
-            config.prompts,
-            wanted=config.n_prompts,
-            metric=config.metric,
-            bos=suite.info.bos,
-            patches=config.ablation in (None, "patch"),
-            one_length=config.aggregate == "none",
-        )
+    questions, passes, pin = _prepare(config, model, suite, progress)
     first = questions[0]
-    sites = suite.resolve(config.layers, config.kind)
-    if first.metric.name == "feature":
-        end = first.metric.site(model.info)
-        sites = tuple(site for site in sites if site < end)
-        if not sites:
-            raise UsageError(f"--layers {config.layers} selects no site before the target {config.target}.")
-    names = [suite.label(site) for site in sites]
+    names = [suite.label(site) for site in passes.sites]
     progress(f"sites: {' '.join(names)}")
-    passes = Passes(config, model, suite, sites, progress)
-
-    def pin(nodes: Mapping[Site, SiteNodes]) -> list[Pin]:
-        return _pinned(config, nodes, suite)
-
     if config.prompts is not None:
         draft, target = by_prompts(config, questions, passes.run, pin, progress)
     else:
@@ -186,6 +172,38 @@ SETTINGS = (
     "top_nodes",
     "node_threshold",
     "top_edges",
+def _prepare(
+    config: TraceConfig, model: HookedModel, suite: Suite, progress: Progress
+) -> tuple[list[Question], Passes, Pinning]:
+    """What is asked, what runs it, and what finds pinned nodes."""
+    if config.prompts is None:
+        questions = [ask(model, config, suite, suite.info.residual, bos=suite.info.bos)]
+    else:
+        questions = ask_many(
+            model,
+            config.model,
+            config.prompts,
+            wanted=config.n_prompts,
+            metric=config.metric,
+            bos=suite.info.bos,
+            patches=config.ablation in (None, "patch"),
+            one_length=config.aggregate == "none",
+        )
+    first = questions[0]
+    sites = suite.resolve(config.layers, config.kind)
+    if first.metric.name == "feature":
+        end = first.metric.site(model.info)
+        sites = tuple(site for site in sites if site < end)
+        if not sites:
+            raise UsageError(f"--layers {config.layers} selects no site before the target {config.target}.")
+    passes = Passes(config, model, suite, sites, progress)
+
+    def pin(nodes: Mapping[Site, SiteNodes]) -> list[Pin]:
+        return _pinned(config, nodes, suite)
+
+    return questions, passes, pin
+
+
     "edge_threshold",
     "pin",
     "patch",

@@ -29,6 +29,7 @@ _WHERE: Final[dict[str, str]] = {
     "gradient": "saecli.trace.first_order:by_gradient",
     "ig": "saecli.trace.first_order:by_gradient",
     "ablation": "saecli.trace.removing:by_ablation",
+    "exact": "saecli.trace.exact:by_exact",
 }
 """Every choice of ``--method``."""
 

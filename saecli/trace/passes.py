@@ -28,6 +28,7 @@ class Passes:
         progress: Told what is going on.
 
     Attributes:
+        sites: Where dictionaries are traced.
         stands_in: What took the place of what was removed.
     """
 
@@ -35,6 +36,7 @@ class Passes:
         self, config: TraceConfig, model: HookedModel, suite: Suite, sites: Sequence[Site], progress: Progress
     ) -> None:
         self.config, self.model, self.suite, self.progress = config, model, suite, progress
+        self.sites = tuple(sites)
         self.stands_in = "zero"
         self._chosen = {site: suite[site] for site in sites}
         self._baselines = Baselines(config, model, self._chosen, suite.info.bos, progress)

@@ -29,7 +29,7 @@ def by_ablation(config: TraceConfig, question: Question, passes: Passes, pin: Pi
     clean = passes.run(question)
     pinned = pin(clean.nodes)
     where: Where = config.positions  # type: ignore[assignment]
-    ablation = Ablation(clean, batch_size=_batch_size(config, clean))
+    ablation = Ablation(clean, batch_size=removals_per_pass(config, clean))
     length = len(clean.tokens_S)
     removed: dict[Site, Removal] = {}
     measured: dict[Site, SiteNodes] = {}
@@ -58,7 +58,7 @@ def by_ablation(config: TraceConfig, question: Question, passes: Passes, pin: Pi
         if not any(later.is_residual for later in watched):
             effects = measured[site].effect_N
             draft.edges += [Edge(names[n], target, float(effects[n])) for n in keep_N.nonzero()[:, 0].tolist()]
-    draft.edges = _strongest_per_child(draft.edges, config)
+    draft.edges = strongest_per_child(draft.edges, config)
     linked = {edge.target for edge in draft.edges}
     draft.nodes = {a: node for a, node in draft.nodes.items() if node.activation or node.effect or a in linked}
     return draft
@@ -119,7 +119,7 @@ def _noise(ablation: Ablation, site: Site) -> float:
     return max((float(a.max()) * 32 * torch.finfo(a.dtype).eps for a in acts), default=0.0)
 
 
-def _batch_size(config: TraceConfig, clean: CleanRun) -> int:
+def removals_per_pass(config: TraceConfig, clean: CleanRun) -> int:
     """Removals per batch: as asked, else as many up to 64 as fit into half of ``--max-memory``."""
     if config.batch_items is not None:
         return config.batch_items
@@ -131,7 +131,7 @@ def _batch_size(config: TraceConfig, clean: CleanRun) -> int:
     return max(1, min(64, config.max_memory_bytes // (2 * numbers * clean.tokens.vector_ND.element_size())))
 
 
-def _strongest_per_child(edges: Sequence[Edge], config: TraceConfig) -> list[Edge]:
+def strongest_per_child(edges: Sequence[Edge], config: TraceConfig) -> list[Edge]:
     """The selection of edges, for edges as a list."""
     by_child: dict[Address, list[Edge]] = {}
     for edge in edges:

@@ -17,7 +17,7 @@ class TraceResult(Result):
     model: str = field_doc("Model", "The model traced.")
     suite: str = field_doc("Suite", "The dictionaries used.")
     sites: list[str] = field_doc("Sites", "Labels of the dictionaries' sites, in order of computation.")
-    method: str = field_doc("Method", "gradient, ig or ablation.")
+    method: str = field_doc("Method", "gradient, ig, ablation or exact.")
     target: str = field_doc("Target", "What is explained.")
     metric: str = field_doc("Metric", "What effects are measured in.")
     value: float = field_doc("Value", "The metric on the unmodified input.")
