@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,19 @@ class Answers:
     example: str
 
 
+@dataclass(frozen=True)
+class Continuation:
+    """What a model writes after an input.
+
+    Attributes:
+        text: What it wrote, for people.
+        fault: Why the rules do not allow it, empty if they do or there are none; what follows a fault is not judged.
+    """
+
+    text: str
+    fault: str = ""
+
+
 class Reader(ABC):
     """Reads the inputs of one model.
 
@@ -93,6 +106,24 @@ class Reader(ABC):
         Raises:
             InputError: Nothing follows it.
         """
+
+    @abstractmethod
+    def name(self, token: int) -> str:
+        """A token for people."""
+
+    @abstractmethod
+    def continuation(self, before: Sequence[int], made: Sequence[int]) -> Continuation:
+        """What was written after tokens, judged by the rules of the game if there are any."""
+
+    @property
+    def size(self) -> int:
+        """How many of the model's tokens can be written."""
+        return self.info.d_vocab
+
+    def allowed(self, tokens: Sequence[int]) -> frozenset[int] | None:
+        """The tokens that the rules allow next; None where they say nothing of single tokens."""
+        del tokens
+        return None
 
     def fitting(self, tokens: list[int], flag: str) -> list[int]:
         """The tokens if the model can read them.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from saecli.asking.inputs import Answers, Input, Reader
+from saecli.asking.inputs import Answers, Continuation, Input, Reader
 from saecli.core.errors import InputError, UsageError
 from saecli.core.graph import Position
 from saecli.data.games import HELD_OUT_SEED
@@ -76,6 +78,21 @@ class OthelloReader(Reader):
             f"the {len(illegal)} illegal empty squares",
             "F5-C3",
         )
+
+    def name(self, token: int) -> str:
+        return othello.token_name(token)
+
+    def continuation(self, before: Sequence[int], made: Sequence[int]) -> Continuation:
+        text = " ".join(map(othello.token_name, made))
+        for count, token in enumerate(made):
+            if token not in self.allowed([*before, *made[:count]]):
+                return Continuation(text, f"move {len(before) + count + 1}, {othello.token_name(token)}, is illegal")
+        return Continuation(text)
+
+    def allowed(self, tokens: Sequence[int]) -> frozenset[int]:
+        boards = othello.replay([othello.tokens_to_moves(tokens).tolist()])
+        legal = np.flatnonzero(othello.squares(boards.legal[0, len(tokens) - 1]))
+        return frozenset(othello.SQUARE_TO_TOKEN[legal].tolist())
 
 
 def _moves(game: str | None, flag: str) -> list[int]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from torch import Tensor
 
-from saecli.asking.inputs import Answers, Input, Reader
+from saecli.asking.inputs import Answers, Continuation, Input, Reader
 from saecli.core.errors import InputError, UsageError
 from saecli.core.graph import Position
 from saecli.core.model import ModelInfo
@@ -39,7 +40,7 @@ class TextReader(Reader):
 
     def __init__(self, info: ModelInfo, vocabulary: Vocabulary, name: str = "", bos: int | None = None) -> None:
         super().__init__(info)
-        self.vocabulary, self.name, self.bos = vocabulary, name, bos
+        self.vocabulary, self.model, self.bos = vocabulary, name, bos
 
     def read(self, given: str | None, flag: str) -> Input:
         text = self.default() if given is None else given
@@ -55,7 +56,7 @@ class TextReader(Reader):
         """The text if the user gave none."""
         from zoo.reading import data_of
 
-        return PYTHON_PROMPT if data_of(self.name, self.info.vocabulary) == "data:python" else PROMPT
+        return PYTHON_PROMPT if data_of(self.model, self.info.vocabulary) == "data:python" else PROMPT
 
     def encode(self, text: str, flag: str) -> list[int]:
         """Text to token ids.
@@ -86,12 +87,20 @@ class TextReader(Reader):
         def best(logits_V: Tensor) -> int:
             return int(logits_V[: self.vocabulary.size].argmax())
 
-        def name(token: int) -> str:
-            return f'"{self.vocabulary.token_text(token)}"'
-
         words = f"all {self.info.d_vocab:,} tokens"
         everything = list(range(self.info.d_vocab))
-        return Answers(best, self._token, self._split, name, "over-mean", everything, words, "A-B")
+        return Answers(best, self._token, self._split, self.name, "over-mean", everything, words, "A-B")
+
+    def name(self, token: int) -> str:
+        return f'"{self.vocabulary.token_text(token)}"' if token < self.vocabulary.size else f"token {token}"
+
+    @property
+    def size(self) -> int:
+        return min(self.info.d_vocab, self.vocabulary.size)
+
+    def continuation(self, before: Sequence[int], made: Sequence[int]) -> Continuation:
+        del before  # of a text nothing is wrong
+        return Continuation(self.vocabulary.decode(made))
 
     def _find(self, text: str) -> int | None:
         """The one token that a text is, or that is printed so."""
@@ -140,6 +149,11 @@ class ChessReader(TextReader):
         if not flag.startswith("--target"):
             text = _game(text, flag)
         return super().encode(text, flag)
+
+    def continuation(self, before: Sequence[int], made: Sequence[int]) -> Continuation:
+        written = super().continuation(before, made)
+        faults = chess.replay([self.vocabulary.decode([*before, *made])]).faults
+        return Continuation(written.text, faults[0].what if faults else "")
 
 
 def _game(text: str, flag: str) -> str:

@@ -6,7 +6,11 @@ DOOR = Door(
     config="saecli.validate.config:ValidateConfig",
     engine="saecli.validate.engine:run",
     result="saecli.validate.result:ValidateResult",
-    also=("saecli.validate.circuit_result:CircuitResult", "saecli.validate.joint_result:JointResult"),
+    also=(
+        "saecli.validate.circuit_result:CircuitResult",
+        "saecli.validate.joint_result:JointResult",
+        "saecli.validate.intervention_result:InterventionResult",
+    ),
     summary="Measure whether suites keep what a model does, and circuits carry it, beside controls.",
     examples=[
         ("saecli validate", "every dictionary of the embedded model"),
@@ -15,5 +19,7 @@ DOOR = Door(
         ("saecli validate my-suite --model my-model --data my-shards", "text, from token shards"),
         ("saecli validate saecli-runs/latest-trace --min-faithfulness 0.8", "does the circuit traced last carry it?"),
         ("saecli validate othello-mini --features 6:839,104 7:331", "remove features together"),
+        ("saecli validate --set 7:331=2x --generate 5", "steer the embedded model on one game"),
+        ("saecli validate saecli-runs/latest-trace --set 7:331=0", "what a graph predicts, beside what happens"),
     ],
 )

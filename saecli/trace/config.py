@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from saecli.asking.flags import METRICS
 from saecli.core.config import ModelConfigMixin, SharedConfig, SitesMixin, argument, option, threshold
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR
 from saecli.data.names import data_inputs
 
-METRICS = ("auto", "over-illegal", "over-mean", "logit", "logit-diff", "ce", "kl", "feature")
 AGGREGATES = ("none", "sum", "mean")
 ABLATIONS = ("zero", "mean", "resample", "patch")
 RULES = ("midpoint", "left")

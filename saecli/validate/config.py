@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
+from saecli.asking.flags import METRICS
 from saecli.core.bound import Bound
 from saecli.core.config import ModelConfigMixin, SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
+from saecli.validate.intervention_flags import parse_setting
 from saecli.validate.metrics import parse_bound
 
 ABLATIONS = ("zero", "mean", "resample")
 ERRORS = ("circuit", "kept", "removed")
+_WITH_SET: Final = {"generate": 0, "prompt": None, "game": None, "at": None, "target": None, "metric": "auto"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +96,53 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         metavar="6:839,104",
         panel="Circuit",
     )
+    set: tuple[str, ...] = option(
+        (),
+        help="Change a feature on one input, at one position or all: set it, scale it, or add to it (7:331=0, "
+        "7.mlp_out:12@42=2x, 7:331=+5); of a graph, on its own input, beside what its edges predict. Repeatable.",
+        metavar="7:331=0|2x|+5",
+        panel="Intervention",
+    )
+    generate: int = option(
+        0, help="With --set: also write so many tokens, with and without the change.", minimum=0, panel="Intervention"
+    )
+    temperature: float = option(
+        0.0,
+        help="With --generate: draw tokens (by --seed) from the distribution at this temperature; 0 takes the most "
+        "likely one.",
+        minimum=0.0,
+        panel="Intervention",
+    )
+    prompt: str | None = option(
+        None,
+        help="With --set, for models of text: the text; a fixed one if not given.",
+        metavar="TEXT",
+        panel="Intervention",
+    )
+    game: str | None = option(
+        None,
+        help="With --set, for models of games: its moves, as of saecli trace; a fixed held-out game if not given.",
+        metavar="MOVES",
+        panel="Intervention",
+    )
+    at: int | None = option(
+        None,
+        help="With --set: look at the prediction at this position (negative: from the end); the last if not given.",
+        metavar="POSITION",
+        panel="Intervention",
+    )
+    target: str | None = option(
+        None,
+        help="With --set: what the metric is of, as of saecli trace; the model's top choice if not given.",
+        metavar="TARGET",
+        panel="Intervention",
+    )
+    metric: str = option(
+        "auto",
+        help="With --set: what effects are measured in; auto fits the model and the target.",
+        choices=METRICS,
+        panel="Intervention",
+    )
     min_faithfulness: float | None = option(
         None, help="Of a graph: fail (exit code 4) if it is less faithful.", panel="Check"
     )
@@ -113,10 +163,23 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         if len(set(self.suite)) < len(self.suite):
             raise UsageError("The same suite is named twice.", "Name each once.")
         _ = self.bounds
+        self._check_set()
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """Suites, the model, and the data by content: of shards the list that has the sha256 of each."""
         return super().input_values() | data_inputs(self.data or "")
+
+    def _check_set(self) -> None:
+        for text in self.set:
+            parse_setting(text)
+        if not self.set:
+            for name, default in _WITH_SET.items():
+                if getattr(self, name) != default:
+                    raise UsageError(f"--{name} belongs to --set.", "Add --set 7:331=0.")
+        elif self.features:
+            raise UsageError("--set and --features are two questions.", "Keep one.")
+        if self.temperature and not self.generate:
+            raise UsageError("--temperature belongs to --generate.", "Add --generate 20.")
 
     @property
     def bounds(self) -> tuple[Bound, ...]:

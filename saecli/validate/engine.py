@@ -8,6 +8,7 @@ from saecli.core.result import Result
 from saecli.core.run import Run
 from saecli.validate.circuits import plan_circuits, validate_circuits
 from saecli.validate.config import ValidateConfig
+from saecli.validate.intervention import plan_intervention, validate_intervention
 from saecli.validate.joint import plan_joint, validate_joint
 from saecli.validate.subject import Subject, subject_of
 from saecli.validate.suites import plan_suites, validate_suites
@@ -16,6 +17,8 @@ from saecli.validate.suites import plan_suites, validate_suites
 def plan(config: ValidateConfig) -> list[str]:
     """What ``--plan`` prints."""
     subject = _subject(config)
+    if config.set:
+        return plan_intervention(config, subject)
     if subject.kind == "graphs":
         return plan_circuits(config, subject.names)
     if subject.kind == "features":
@@ -31,6 +34,8 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> Result:
     """
     subject = _subject(config)
     run.record(subject=subject.kind)
+    if config.set:
+        return validate_intervention(config, subject, run, progress)
     if subject.kind == "graphs":
         return validate_circuits(config, subject.names, run, progress)
     if subject.kind == "features":
@@ -46,4 +51,10 @@ def _subject(config: ValidateConfig) -> Subject:
         raise UsageError("--require is asked of suites.", "Of a graph, --min-faithfulness.")
     if subject.kind == "graphs" and (config.layers != ":" or config.kind):
         raise UsageError("A graph has the sites that it was traced with.", "Leave out --layers and --kind.")
+    if config.set and len(subject.names) > 1:
+        raise UsageError("--set changes features of one suite, or of one graph.", "Name one.")
+    if subject.kind == "graphs":
+        for name in ("prompt", "game", "at", "target", "metric"):
+            if getattr(config, name) not in (None, "auto"):
+                raise UsageError("A graph has its own input, target and metric.", f"Leave out --{name}.")
     return subject
