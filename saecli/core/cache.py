@@ -8,6 +8,8 @@
     ~/.cache/saecli/activations/KEY/…                      activations of a model, as far as a budget allows
     ~/.cache/saecli/codes/KEY/…                            codes of dictionaries, as far as a budget allows
     ~/.cache/saecli/labels/DICTIONARY.parquet              descriptions of features of dictionaries
+    ~/.cache/saecli/contexts/KEY.safetensors               where features of a dictionary fire most strongly
+    ~/.cache/saecli/explanations/MODEL/SOURCE/N.json       what Neuronpedia says of features
     ~/.cache/saecli/lock.json                              what was downloaded from where (see saecli.core.lock)
 
 `--cache-dir DIR`, or SAECLI_CACHE for every command, puts all of it into DIR: DIR/hub, DIR/files, DIR/data
@@ -73,6 +75,15 @@ class Cache:
     def labels_of(self, fingerprint: str) -> Path:
         """The file of descriptions of the features of a dictionary."""
         return self.files.parent / "labels" / f"{fingerprint.replace(':', '-')}.parquet"
+
+    def contexts_of(self, key: str) -> Path:
+        """The file of the strongest contexts of the features of a dictionary."""
+        return self.files.parent / "contexts" / f"{key}.safetensors"
+
+    @property
+    def explanations(self) -> Path:
+        """The folder of what Neuronpedia says of features."""
+        return self.files.parent / "explanations"
 
     def repository(self, repo: str) -> Path:
         """The folder of a repository such as `models/org/name` or `datasets/org/name`."""

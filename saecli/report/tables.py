@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from saecli.core.address import site_label
+from saecli.core.evidence import Evidence
 from saecli.core.graph import FeatureGraph
 from saecli.report.captions import edge_role, verdict
 
@@ -19,6 +20,8 @@ NODE_COLUMNS: Final = (
     "id", "kind", "site", "layer", "position", "token", "index", "activation", "effect", "helps", "label",
 )  # fmt: skip
 EDGE_COLUMNS: Final = ("source", "target", "weight", "helps")
+EVIDENCE: Final = ("raises", "lowers", "near", "context", "explanation")
+"""Columns of a graph that tells more of features than labels."""
 GRAPHS: Final = ("graphs",)
 """The last column of a merged graph: how many of the graphs have it."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -29,7 +32,8 @@ def nodes_csv(graph: FeatureGraph) -> bytes:
     """The nodes in the graph's order.
 
     ``layer`` is the number in the site's label; ``index`` a feature or token id; ``helps`` is ``true``, ``false`` or,
-    for an effect of zero, empty.
+    for an effect of zero, empty. ``raises``, ``lowers`` and ``near`` are lists like ``F5 2.1; C3 1.4``, and ``context``
+    is the strongest one as ``before|token|after``.
     """
     merged = any(node.graphs is not None for node in graph.nodes)
     rows: list[Sequence[str]] = []
@@ -51,10 +55,12 @@ def nodes_csv(graph: FeatureGraph) -> bytes:
                 repr(float(node.effect)),
                 _HELPS[verdict(graph, node.effect)],
                 _text(node.label),
+                *(_evidence(graph.evidence(address)) if graph.features else ()),
                 *_count(merged, node.graphs),
             )
         )
-    return _table((*NODE_COLUMNS, *GRAPHS[:merged]), rows)
+    told = EVIDENCE if graph.features else ()
+    return _table((*NODE_COLUMNS, *told, *GRAPHS[:merged]), rows)
 
 
 def edges_csv(graph: FeatureGraph) -> bytes:
@@ -71,6 +77,15 @@ def edges_csv(graph: FeatureGraph) -> bytes:
         for edge in graph.edges
     )
     return _table((*EDGE_COLUMNS, *GRAPHS[:merged]), rows)
+
+
+def _evidence(one: Evidence | None) -> Iterable[str]:
+    """The cells of :data:`EVIDENCE`."""
+    if one is None:
+        return [""] * len(EVIDENCE)
+    lists = ("; ".join(f"{name} {value:g}" for name, value in part) for part in (one.raises, one.lowers, one.near))
+    context = one.contexts[0].text if one.contexts else ""
+    return [_text(cell) for cell in (*lists, context, one.explanation)]
 
 
 def _count(merged: bool, graphs: int | None) -> list[str]:
