@@ -84,7 +84,7 @@ class CleanRun:
     """
 
     model: HookedModel
-    dictionaries: dict[Site, Dictionary]
+    dictionaries: Mapping[Site, Dictionary]
     metric: Metric
     tokens_S: Tensor
     value: float
@@ -103,7 +103,7 @@ class CleanRun:
 
 def clean_run(
     model: HookedModel,
-    dictionaries: dict[Site, Dictionary],
+    dictionaries: Mapping[Site, Dictionary],
     tokens_S: Tensor,
     metric: Metric,
     stand_in: StandIn | None = None,
@@ -112,7 +112,7 @@ def clean_run(
 
     Args:
         model: Its parameters are frozen.
-        dictionaries: Autoencoders by the site they read and write.
+        dictionaries: Autoencoders by the site they read and write, asked for one after the other.
         tokens_S: int64 [S].
         metric: What is measured; its position lies in the prompt.
         stand_in: What takes the place of what is removed, at every site; None for nothing (zero ablation).
@@ -127,12 +127,6 @@ def clean_run(
         raise UsageError(
             f"dictionaries at {', '.join(odd)} cannot be traced", f"traced kinds: {', '.join(TRACED_KINDS)}"
         )
-    if transcoders := [str(d.config.reads) for d in dictionaries.values() if d.config.reads != d.config.writes]:
-        raise UsageError(f"Tracing through transcoders is not supported yet ({', '.join(transcoders)}).")
-    if skipping := [str(site) for site, d in dictionaries.items() if d.config.options.get("skip")]:
-        raise UsageError(f"Dictionaries with a skip path beside their features are not traced ({', '.join(skipping)}).")
-    if across := [str(site) for site, d in dictionaries.items() if not d.positionwise]:
-        raise UsageError(f"Features that depend on the positions before them are not traced ({', '.join(across)}).")
     end = metric.site(model.info)
     if end.kind not in TRACED_KINDS:
         raise UsageError(f"A target at {end} cannot be traced.", f"Traced kinds: {', '.join(TRACED_KINDS)}.")
@@ -142,7 +136,8 @@ def clean_run(
         raise UsageError(f"The target {metric.target} lies at {end}; {', '.join(late)} cannot act on it.")
     if not 0 <= metric.position < len(tokens_S):
         raise UsageError(f"Position {metric.position} is outside the prompt of {len(tokens_S)} tokens.")
-    dictionaries = dict(sorted(dictionaries.items()))
+    if list(dictionaries) != sorted(dictionaries):
+        dictionaries = dict(sorted(dictionaries.items()))
     first = Site(0, "resid_pre")
     watched = sorted({first, *dictionaries})
     handles: dict[Site, Tensor] = {}
@@ -166,7 +161,7 @@ def clean_run(
     values = {site: done.sites[site].detach()[0] for site in watched}
     with torch.no_grad():
         nodes = {
-            site: _site_nodes(site, dictionary, values[site], gradients[site], stand_in)
+            site: _site_nodes(site, _traced(dictionary), values[site], gradients[site], stand_in)
             for site, dictionary in dictionaries.items()
         }
     return CleanRun(
@@ -181,6 +176,18 @@ def clean_run(
         _token_nodes(first, tokens_S, values[first], gradients[first], stand_in),
         stand_in,
     )
+
+
+def _traced(dictionary: Dictionary) -> Dictionary:
+    """The dictionary, if it can be traced."""
+    config = dictionary.config
+    if config.reads != config.writes:
+        raise UsageError(f"Tracing through transcoders is not supported yet ({config.reads}).")
+    if config.options.get("skip"):
+        raise UsageError(f"Dictionaries with a skip path beside their features are not traced ({config.reads}).")
+    if not dictionary.positionwise:
+        raise UsageError(f"Features that depend on the positions before them are not traced ({config.reads}).")
+    return dictionary
 
 
 def _token_nodes(
@@ -204,7 +211,7 @@ def _site_nodes(
     order = torch.argsort(row_N * dictionary.n_latents + index_N)
     row_N, index_N, value_N = row_N[order], index_N[order], value_N[order]
     vector_ND = value_N[:, None] * dictionary.decoder_directions(x_SD[row_N], index_N)
-    error_SD = x_SD - dictionary.reconstruct(x_SD)
+    error_SD = x_SD - dictionary.reconstruct_from(acts, x_SD)
     size_S = error_SD.norm(dim=-1)
     if stand_in is not None:
         other = stand_in.sites[site]

@@ -126,12 +126,12 @@ def _feature_cotangents(
 
 
 def _contract(gradient: Tensor, position_C: Tensor, parents: SiteNodes) -> Tensor:
-    """−gradient · vector for each child and parent: [C, P] from [C, S, d], or from [C, d] at the child's position."""
+    """−gradient · vector for each child and parent: [C, P] from [C, S', d], or from [C, d] at the child's position."""
     if gradient.dim() == 2:
         same_CP = position_C[:, None] == parents.position_N
         return torch.where(same_CP, -(gradient @ parents.vector_ND.T), 0.0)
     out_CP = gradient.new_zeros(len(gradient), len(parents))
-    for position in parents.position_N.unique().tolist():
+    for position in parents.position_N[parents.position_N < gradient.shape[1]].unique().tolist():
         here = (parents.position_N == position).nonzero()[:, 0]
         out_CP[:, here] = -(gradient[:, position] @ parents.vector_ND[here].T)
     return out_CP

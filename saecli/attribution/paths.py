@@ -25,6 +25,9 @@ PullBack = Callable[[Tensor, Tensor], list[Tensor]]
 COTANGENTS_PER_BACKWARD = 32
 """Larger batches through attention were measured to be no faster."""
 
+PATTERN_PER_BACKWARD = 1 << 21
+"""Entries of one head's attention patterns in the backward of all cotangents together, unless one needs more."""
+
 ROWS_PER_BACKWARD = 1024
 """Position-wise paths are stacked over this many (position, cotangent) rows."""
 
@@ -97,17 +100,17 @@ class DirectPaths:
             cotangent_ND: Gradient of something with respect to the child's value at that position.
 
         Yields:
-            A slice n of the cotangents, and per parent the gradient: [n, S, d] at every position, or [n, d] where
-            the route is position-wise, so that only the cotangent's own position has any.
+            A slice n of the cotangents, and per parent the gradient: [n, S', d] at every position up to the last of
+            the cotangents (later ones have none), or [n, d] where the route is position-wise, so that only the
+            cotangent's own position has any. Cotangents in the order of their positions cost least.
         """
         route = self.route(child)
         if route.is_identity:
             yield slice(0, len(position_N)), dict.fromkeys(route.parents, cotangent_ND)
             return
-        step = ROWS_PER_BACKWARD if route.is_position_wise else COTANGENTS_PER_BACKWARD
+        parts = _slices(len(position_N), ROWS_PER_BACKWARD) if route.is_position_wise else _batches(position_N)
         pull = self._by_rows(route) if route.is_position_wise else self._by_batch(route)
-        for start in range(0, len(position_N), step):
-            part = slice(start, min(start + step, len(position_N)))
+        for part in parts:
             yield part, dict(zip(route.parents, pull(position_N[part], cotangent_ND[part]), strict=True))
 
     def pull_back_metric(self) -> Mapping[Site, Tensor]:
@@ -147,20 +150,24 @@ class DirectPaths:
         return pull
 
     def _by_batch(self, route: Route) -> PullBack:
-        """Paths through attention: one forward for all, cotangents batched through its backward graph."""
-        with torch.enable_grad():
-            out, leaves = self._forward(route, None)
+        """Paths through attention: a forward up to the last position, cotangents batched through its backward graph."""
 
         def pull(position_N: Tensor, cotangent_ND: Tensor) -> list[Tensor]:
+            with torch.enable_grad():
+                out, leaves = self._forward(route, None, length=int(position_N.max()) + 1)
             spread_NBSD = cotangent_ND.new_zeros(len(position_N), *out.shape)
             spread_NBSD[torch.arange(len(position_N)), 0, position_N] = cotangent_ND
-            found = torch.autograd.grad(out, leaves, spread_NBSD, retain_graph=True, is_grads_batched=True)
+            found = torch.autograd.grad(out, leaves, spread_NBSD, is_grads_batched=True)
             return [g[:, 0] for g in found]
 
         return pull
 
     def _forward(
-        self, route: Route, rows_N: Tensor | None, moved: Mapping[Site, Tensor] | None = None
+        self,
+        route: Route,
+        rows_N: Tensor | None,
+        moved: Mapping[Site, Tensor] | None = None,
+        length: int | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """Value of the route's end from leaves that hold the parents' clean values.
 
@@ -168,6 +175,7 @@ class DirectPaths:
             route: What to compute.
             rows_N: Positions to compute as N sequences of one position [N, 1, d]; None for all of them [1, S, d].
             moved: Parents that have other values [n, S, d].
+            length: Without ``rows_N`` and ``moved``, how many positions to compute; None for all.
         """
         leaves: list[Tensor] = []
 
@@ -175,7 +183,7 @@ class DirectPaths:
             if moved and site in moved:
                 return moved[site]
             value_SD = self.clean.values[site]
-            value = value_SD[None] if rows_N is None else value_SD[rows_N, None]
+            value = value_SD[None, :length] if rows_N is None else value_SD[rows_N, None]
             leaves.append(value.detach().clone().requires_grad_())
             return leaves[-1]
 
@@ -202,3 +210,17 @@ class DirectPaths:
         if layer not in self._blocks:
             self._blocks[layer] = self.clean.model.block(layer)
         return self._blocks[layer]
+
+
+def _slices(count: int, step: int) -> Iterator[slice]:
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))
+
+
+def _batches(position_N: Tensor) -> Iterator[slice]:
+    """Cotangents for one backward: few where the attention patterns up to their positions are large."""
+    start = 0
+    while start < len(position_N):
+        last = int(position_N[start : start + COTANGENTS_PER_BACKWARD].max())
+        count = max(1, min(COTANGENTS_PER_BACKWARD, PATTERN_PER_BACKWARD // (last + 1) ** 2))
+        yield slice(start, min(start + count, len(position_N)))
+        start += count

@@ -19,6 +19,8 @@ from saecli.core.site import Site
 
 NORMALISATIONS: Final = ("layer_norm", "constant_norm_rescale")
 LAYER_NORM_EPS: Final = 1e-5
+PREACTIVATIONS: Final = 1 << 22
+"""Pre-activations that the sparse path holds at once, 16 MB."""
 
 
 class SparseActs(NamedTuple):
@@ -187,7 +189,16 @@ class Dictionary(nn.Module, ABC):
         return self.activate(self.preactivations(x))
 
     def encode_sparse(self, x: Tensor) -> SparseActs:
-        """[T, d_in] → the active features of each row; K is the largest number active in any row."""
+        """[T, d_in] → the active features of each row; K is the largest number active in any row.
+
+        In chunks of rows, so that the dense [T, F] never exists.
+        """
+        rows = max(1, PREACTIVATIONS // self.n_latents)
+        if self.positionwise and len(x) > rows:
+            parts = [self.encode_sparse(part) for part in x.split(rows)]
+            slots = max(part.values_TK.shape[1] for part in parts)
+            padded = [[nn.functional.pad(one, (0, slots - one.shape[1])) for one in part] for part in parts]
+            return SparseActs(*map(torch.cat, zip(*padded, strict=True)))
         acts_TF = self.encode(x)
         most = int((acts_TF != 0).sum(-1).max()) if len(acts_TF) else 0
         indices_TK = acts_TF.abs().topk(most, dim=-1).indices

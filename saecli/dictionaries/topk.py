@@ -9,11 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from saecli.core.dictionary import Dictionary, DictionaryConfig, SparseActs
+from saecli.core.dictionary import PREACTIVATIONS, Dictionary, DictionaryConfig, SparseActs
 from saecli.core.errors import UsageError
 from saecli.dictionaries.selection import top_k
-
-_PRE_ELEMENTS = 1 << 22  # pre-activations held at once by the sparse path, 16 MB
 
 
 class TopK(Dictionary):
@@ -43,7 +41,7 @@ class TopK(Dictionary):
 
     def encode_sparse(self, x: Tensor) -> SparseActs:
         """[T, d_in] → k slots per row, in chunks of rows, so that the dense [T, F] never exists."""
-        rows = max(1, _PRE_ELEMENTS // self.n_latents)
+        rows = max(1, PREACTIVATIONS // self.n_latents)
         parts = [self.select(self.preactivations(part)) for part in x.split(rows)]
         return SparseActs(torch.cat([indices for _, indices in parts]), torch.cat([values for values, _ in parts]))
 

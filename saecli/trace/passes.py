@@ -38,7 +38,7 @@ class Passes:
         self.config, self.model, self.suite, self.progress = config, model, suite, progress
         self.sites = tuple(sites)
         self.stands_in = "zero"
-        self._chosen = {site: suite[site] for site in sites}
+        self._chosen = suite.some(sites)
         self._baselines = Baselines(config, model, self._chosen, suite.info.bos, progress)
         self._values: dict[int, float] = {}
         self._others: dict[int, float] = {}
