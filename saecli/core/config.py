@@ -216,6 +216,11 @@ class PlaceConfig(CallConfig):
         False, help="Replace an earlier run in that directory.", flag="--overwrite", session=True, panel="Run"
     )
 
+    @property
+    def is_latest(self) -> bool:
+        """Whether ``saecli-runs/latest-COMMAND`` points to a run of this configuration once it is complete."""
+        return self.out is None
+
 
 @dataclass(frozen=True, kw_only=True)
 class SharedConfig(PlaceConfig):

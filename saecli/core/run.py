@@ -447,7 +447,7 @@ class Run:
 
     def _point_here(self) -> None:
         """Points saecli-runs/latest-COMMAND to this run, if it lies there."""
-        if getattr(self.config, "out", None):
+        if not getattr(self.config, "is_latest", True):
             return
         pointer = self.directory.parent / manifest.latest_name(self.config.command)
         temporary = pointer.with_name(f".{pointer.name}.{os.getpid()}")

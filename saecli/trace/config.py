@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from saecli.asking.flags import METRICS
-from saecli.core.config import ModelConfigMixin, SharedConfig, SitesMixin, argument, option, threshold
+from saecli.core.config import (
+    ModelConfigMixin,
+    SharedConfig,
+    SitesMixin,
+    argument,
+    config_fields,
+    option,
+    threshold,
+)
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR
 from saecli.data.names import data_inputs
@@ -37,6 +45,13 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
         help="First check on 1,000 tokens that the dictionaries do what is recorded of them.",
         flag="--probe",
         fingerprint=False,
+    )
+    benchmark: bool = option(
+        False,
+        help="Trace circuits planted in small models, by every method, and tell how much of them is found; takes no "
+        "model.",
+        flag="--benchmark",
+        panel="Method",
     )
     game: str | None = option(
         None,
@@ -172,6 +187,8 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
 
     def validate(self) -> None:
         """Refuse options that contradict each other."""
+        if self.benchmark:
+            self._check_benchmark()
         threshold(self.node_threshold, "--node-threshold")
         threshold(self.edge_threshold, "--edge-threshold")
         if self.metric == "kl" and self.method == "gradient":
@@ -192,6 +209,8 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """Also the descriptions of features that the user's cache holds."""
+        if self.benchmark:
+            return {}
         found = super().input_values() | data_inputs(self.data or "")
         if self.labels == "auto":
             from zoo.resolve import kept_labels
@@ -199,6 +218,21 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
             kept = kept_labels(self.suite or self.model)
             found |= {f"labels[{number}]": (str(path),) for number, path in enumerate(kept)}
         return found
+
+    @property
+    def is_latest(self) -> bool:
+        """Not of a benchmark, which leaves no graph."""
+        return super().is_latest and not self.benchmark
+
+    def _check_benchmark(self) -> None:
+        shared = {item.name for item in config_fields(SharedConfig)} | {"benchmark"}
+        for item in config_fields(TraceConfig):
+            if item.name not in shared and getattr(self, item.name) != item.default:
+                name = item.name.upper() if item.option.positional else item.flag
+                raise UsageError(
+                    f"{name} is of one trace, and --benchmark traces models and inputs of its own by every method.",
+                    "Keep one of them.",
+                )
 
     def _check_prompts(self) -> None:
         if self.prompts is None:

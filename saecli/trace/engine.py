@@ -24,6 +24,7 @@ from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.formats.labels import find_labels
 from saecli.report.write import write_graph
+from saecli.trace.benchmark_result import BenchmarkResult
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import target_address
 from saecli.trace.many import by_prompts
@@ -35,6 +36,10 @@ from saecli.trace.select import Pin, pinned_nodes
 
 def plan(config: TraceConfig) -> list[str]:
     """What ``--plan`` prints: the sites that would be traced."""
+    if config.benchmark:
+        from saecli.trace.benchmark import plan_benchmark
+
+        return plan_benchmark()
     from zoo.load import load_suite
 
     suite = load_suite(config.suite or config.model)
@@ -51,8 +56,12 @@ def plan(config: TraceConfig) -> list[str]:
     return lines
 
 
-def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult:
+def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | BenchmarkResult:
     """Trace and write the graph in every format."""
+    if config.benchmark:
+        from saecli.trace.benchmark import run_benchmark
+
+        return run_benchmark(config, run, progress)
     from zoo.load import attach, load_model, load_suite, locate_model, locate_suite
 
     device, dtype = torch_device(config.device), torch_dtype(config.dtype)

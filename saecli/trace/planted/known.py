@@ -64,5 +64,5 @@ def known_cases() -> list[Case]:
         compile_program(AND, "AND gate", "AND gate"),
         compile_program(OR, "OR gate", "OR gate"),
         replace(fraction, truth=carried),
-        replace(fraction, name="frac_prevs, all", group="frac_prevs, all"),
+        replace(fraction, name="frac_prevs + BOS", group="frac_prevs + BOS"),
     ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import torch
@@ -94,6 +95,12 @@ class Program:
     readout: Mapping[str, float]
     hidden: str | None = None
 
+    @cached_property
+    def features(self) -> dict[str, int]:
+        """Variable → index of its feature."""
+        visible = (name for name in self.variables if name != self.hidden)
+        return {name: number for number, name in enumerate(visible)}
+
 
 def compile_program(program: Program, name: str, group: str, *, basis: Tensor | None = None) -> Case:
     """A model that computes the program.
@@ -131,7 +138,7 @@ def compile_program(program: Program, name: str, group: str, *, basis: Tensor | 
         blocks.append(hand_block(attention([head(look) for look in layer.looks]), mlp))
     embedding_TD = torch.stack([direction(token) for token in program.vocabulary])
     model = HandModel(embedding_TD, blocks, direction(program.readout)[:, None], name)
-    visible = [n for n, variable in enumerate(program.variables) if variable != program.hidden]
+    visible = [program.variables.index(name) for name in program.features]
     threshold = None if basis is None else _SILENT
     dictionaries = {site: dictionary(site, basis_VD[visible], threshold=threshold) for site in _sites(program)}
     last = len(program.tokens) - 1
@@ -143,7 +150,7 @@ def compile_program(program: Program, name: str, group: str, *, basis: Tensor | 
         torch.tensor(program.tokens),
         output_at(last),
         mechanism_of(program).truth(target_at(last)),
-        tuple(program.variables[n] for n in visible),
+        tuple(program.features),
     )
 
 
@@ -186,33 +193,33 @@ def address_of(program: Program, site: Site, variable: str, position: int) -> Ad
     """A variable's node."""
     if variable == program.hidden:
         return Address("error", site, None, position)
-    visible = [name for name in program.variables if name != program.hidden]
-    return Address("feature", site, visible.index(variable), position)
+    return Address("feature", site, program.features[variable], position)
 
 
 def _look(cells: Mechanism, program: Program, look: Look, before: Site, attn: Site, position: int) -> None:
-    wanted = [(look.query, position), *((name, k) for k in range(position + 1) for name in (look.key, look.reads))]
-    found = dict.fromkeys(
-        place for name, k in wanted if name and (place := address_of(program, before, name, k)) in cells
-    )
-    slot = {place: number for number, place in enumerate(found)}
+    slots: dict[Address, int] = {}
 
-    def get(values: Sequence[float], name: str | None, k: int) -> float:
-        number = slot.get(address_of(program, before, name, k)) if name else None
-        return 0.0 if number is None else values[number]
+    def slot(name: str | None, k: int) -> int | None:
+        place = address_of(program, before, name, k) if name else None
+        return slots.setdefault(place, len(slots)) if place is not None and place in cells else None
+
+    query = slot(look.query, position)
+    keys = [slot(look.key, k) for k in range(position + 1)]
+    reads = [slot(look.reads, k) for k in range(position + 1)]
+    far = [FAR * (look.distance is not None and position - k != look.distance) for k in range(position + 1)]
 
     def compute(values: Sequence[float]) -> float:
-        query = get(values, look.query, position) if look.query else 1.0
-        scores = [
-            query * look.strength * get(values, look.key, k)
-            - FAR * (look.distance is not None and position - k != look.distance)
-            for k in range(position + 1)
-        ]
-        sizes = [math.exp(score - max(scores)) for score in scores]
-        return _dot(sizes, [get(values, look.reads, k) for k in range(position + 1)]) / sum(sizes)
+        def at(place: int | None) -> float:
+            return 0.0 if place is None else values[place]
 
-    if slot:
-        cells.add(address_of(program, attn, look.writes, position), list(slot), compute)
+        factor = look.strength * (at(query) if look.query else 1.0)
+        scores = [factor * at(key) - away for key, away in zip(keys, far, strict=True)]
+        largest = max(scores)
+        sizes = [math.exp(score - largest) for score in scores]
+        return _dot(sizes, [at(place) for place in reads]) / sum(sizes)
+
+    if slots:
+        cells.add(address_of(program, attn, look.writes, position), list(slots), compute)
 
 
 def _gate(cells: Mechanism, program: Program, gate: Gate, sources: Sequence[Site], mlp: Site, position: int) -> None:
@@ -224,12 +231,10 @@ def _gate(cells: Mechanism, program: Program, gate: Gate, sources: Sequence[Site
         if (place := address_of(program, site, name, position)) in cells
     ]
 
+    neurons = [([neuron.weights.get(name, 0.0) for _, name in parents], neuron) for neuron in gate.neurons]
+
     def compute(values: Sequence[float]) -> float:
-        total = 0.0
-        for neuron in gate.neurons:
-            weights = [neuron.weights.get(name, 0.0) for _, name in parents]
-            total += neuron.out * max(0.0, _dot(weights, values) + neuron.bias)
-        return total
+        return math.fsum(neuron.out * max(0.0, _dot(into, values) + neuron.bias) for into, neuron in neurons)
 
     if parents:
         cells.add(address_of(program, mlp, gate.writes, position), [place for place, _ in parents], compute)
