@@ -105,9 +105,9 @@ class PrunedSuite:
         self.dictionaries: dict[Site, Dictionary] = {module.reads: suite[module.reads] for module in self.modules}
         exact = {layer: AffineBlock.of(model.block(layer)) for layer in range(info.n_layers)}
         check_affine(model, self.modules, exact)
-        self._blocks = exact
+        self.affine = exact
         if compat or not centre:
-            self._blocks = {layer: AffineBlock.of(model.block(layer), centre=False) for layer in exact}
+            self.affine = {layer: AffineBlock.of(model.block(layer), centre=False) for layer in exact}
         self.patterns: dict[Site, Pattern] = {}
         if connections.rule != "all":
             device = next(model.module.parameters()).device
@@ -175,7 +175,7 @@ class PrunedSuite:
 
     def _preactivations(self, here: Site, frozen: Frozen, run: PrunedRun, errors: dict[Site, Tensor]) -> Tensor:
         """[B, S, F]."""
-        dictionary, block, upstream = self.dictionaries[here], self._blocks[here.layer], self._upstream(here)
+        dictionary, block, upstream = self.dictionaries[here], self.affine[here.layer], self._upstream(here)
         if not self.patterns:
             parts = [run.written[up] for up in upstream]
             biases = [self.dictionaries[up].b_dec_D for up in upstream]
@@ -200,7 +200,7 @@ class PrunedSuite:
 
     def _through(self, here: Site, pattern: Pattern, frozen: Frozen, run: PrunedRun) -> Tensor:
         """What the connected features give: [B, S, F]."""
-        block, encoder_DF = self._blocks[here.layer], self.dictionaries[here].W_enc_DF
+        block, encoder_DF = self.affine[here.layer], self.dictionaries[here].W_enc_DF
         decoders_ND = torch.cat([self.dictionaries[up].W_dec_FD for up in pattern.sources])
         values_TK = torch.cat([run.features[up].values_TK for up in pattern.sources], 1)
         first, indices = 0, []
