@@ -103,6 +103,14 @@ class RememberingModel(HookedModel):
         """As the model does."""
         return self._model.unembed(resid)
 
+    def final_norm(self, resid: Tensor) -> Tensor:
+        """As the model's."""
+        return self._model.final_norm(resid)
+
+    def head(self, normed: Tensor) -> Tensor:
+        """As the model's."""
+        return self._model.head(normed)
+
     def _keep(self, path: Path, acts: Tensor) -> None:
         acts = acts.detach().cpu().contiguous()
         data = save({_NAME: acts}, {_DIGEST: _digest(acts)})

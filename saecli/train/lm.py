@@ -33,7 +33,7 @@ from saecli.core.progress import Progress, silent
 from saecli.core.ranks import ONE, Ranks
 from saecli.data.sets import open_source
 from saecli.data.source import TokenSource
-from saecli.train.checkpoint import Checkpoint, MetricsFile, Mirror
+from saecli.learning.checkpoint import Checkpoint, MetricsFile, Mirror
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.lm_step import accumulate_gradients, learning_rate, make_optimizers
 

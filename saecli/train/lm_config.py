@@ -9,7 +9,7 @@ from saecli.core.config import option
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
-from saecli.train.loop_config import LoopMixin
+from saecli.learning.loop_config import LoopMixin
 
 
 @dataclass(frozen=True, kw_only=True)

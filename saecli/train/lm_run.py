@@ -21,10 +21,10 @@ from saecli.data.shard_source import ShardSource
 from saecli.data.shards import TOKENIZER_FILES, Shards, fingerprint
 from saecli.data.source import TokenSource
 from saecli.formats.hf_gpt2 import load_gpt, save_gpt
+from saecli.learning.tracking import tracked
 from saecli.train.lm import METRICS, make_source, model_shape, train_lm
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.lm_memory import memory_need
-from saecli.train.tracking import tracked
 from zoo.reading import make_data
 
 MODEL = "model"

@@ -20,10 +20,11 @@ from saecli.core.progress import Progress, silent
 from saecli.core.ranks import ONE, Ranks
 from saecli.core.suite import SuiteInfo
 from saecli.data.source import TokenSource
+from saecli.learning.checkpoint import Mirror
+from saecli.learning.reading import data_fingerprint, open_data
 from saecli.train.activations import ActivationStream
-from saecli.train.checkpoint import Mirror
+from saecli.train.left_out import left_out
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
-from saecli.train.sae_data import data_fingerprint, left_out, open_data
 from saecli.train.sae_loop import SaeResult, Training
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
 from saecli.train.start import mlp_neurons
@@ -56,7 +57,7 @@ def train_sae(
         mirror: Told of every record of metrics.
 
     Raises:
-        InputError: The checkpoint is of another recipe or damaged; or as :func:`saecli.train.sae_data.open_data`.
+        InputError: The checkpoint is of another recipe or damaged; or as :func:`saecli.learning.reading.open_data`.
         Failure: A loss is no longer finite; the last checkpoint is kept.
         UsageError: See :func:`plan_dictionaries`.
     """

@@ -9,7 +9,7 @@ from saecli.core.config import CommandConfig, SitesMixin, argument, option, pars
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
-from saecli.train.loop_config import LoopMixin
+from saecli.learning.loop_config import LoopMixin
 from saecli.train.recipes import B_DEC_INITS, DECODER_NORMS, GROUPS, INITS, L0_LOSSES, RECIPES
 
 VECTORS_SITE: Final = "0.resid_pre"

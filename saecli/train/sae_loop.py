@@ -27,12 +27,12 @@ from saecli.core.machine import DTYPES
 from saecli.core.progress import Progress
 from saecli.core.ranks import ONE, Ranks
 from saecli.core.suite import Suite, SuiteInfo
+from saecli.learning.checkpoint import Checkpoint, MetricsFile, Mirror
+from saecli.learning.rate import learning_rate
 from saecli.train.activations import Block, Filling, Part, Stream
-from saecli.train.checkpoint import Checkpoint, MetricsFile, Mirror
 from saecli.train.controls import Control
 from saecli.train.recipes import TRAINED
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
-from saecli.train.schedule import learning_rate
 from saecli.train.step import StepOutput
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
 from saecli.train.workers import Workers

@@ -23,17 +23,18 @@ from saecli.core.run import Run
 from saecli.core.suite import Suite
 from saecli.core.threads import default_threads
 from saecli.formats.suite import rounded, suite_files, with_measurements
+from saecli.learning.checkpoint import Mirror
+from saecli.learning.reading import describe_data, open_data, open_held_out
+from saecli.learning.tracking import tracked
 from saecli.train.activation_cache import RememberingModel
-from saecli.train.checkpoint import Mirror
+from saecli.train.left_out import left_out
 from saecli.train.products import has_bf16
 from saecli.train.recipes import TRAINED
 from saecli.train.sae import train_on_vectors, train_sae
 from saecli.train.sae_config import TrainSaeConfig
-from saecli.train.sae_data import describe_data, open_data, open_held_out
 from saecli.train.sae_loop import METRICS, SaeResult
 from saecli.train.sae_memory import memory_need, model_need, require_room
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
-from saecli.train.tracking import tracked
 from saecli.train.trainer import TrainerConfig
 from saecli.train.vectors import VectorFiles, measure_vectors
 
@@ -192,7 +193,8 @@ def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[Sae
     device = torch_device(config.device)
     model = load_model(config.model, "folded" if config.processing == "folded" else "raw", device)
     source = open_data(config, model.info, progress)
-    data = open_held_out(config, model.info, source) if config.held_out else None
+    unwanted = left_out(config, model.info, source)
+    data = open_held_out(config, model.info, source, unwanted) if config.held_out else None
     _require_room(config, plan_dictionaries(config, model.info), run.ranks, model, source.n_ctx)
     reading: HookedModel = model
     if config.cache_bytes is not None:

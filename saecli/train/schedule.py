@@ -1,8 +1,7 @@
-"""What changes in the course of a run: the learning rate and the settings of a step.
+"""What changes in the course of a run: the settings of a step (the learning rate: :mod:`saecli.learning.rate`).
 
 With ``done`` the share of the run before a step::
 
-    learning rate    linear up over ``warmup``, constant, linear to zero over ``decay``
     penalty          w · min(1, done / sparsity_warmup)
     active features  round(d (1 − r) + k r),  r = min(1, done / k_anneal),  from the width d down to k
     exponent         :mod:`saecli.train.anneal`
@@ -17,14 +16,6 @@ from typing import Any
 
 from saecli.train.anneal import PAnneal
 from saecli.train.settings import Settings
-
-
-def learning_rate(tokens: int, total: int, warmup: float, decay: float) -> float:
-    """Factor 0..1 on the highest learning rate after ``tokens`` of ``total``: linear up, constant, linear to zero."""
-    done = tokens / total
-    rising = (done + 1 / total) / warmup if warmup else 1.0
-    falling = (1 - done) / decay if decay else 1.0
-    return max(0.0, min(1.0, rising, falling))
 
 
 class Schedule:

@@ -27,7 +27,7 @@ from saecli.train.settings import Settings
 from saecli.train.start import Neurons, initial_weights, start_from
 from saecli.train.step import StepInput, StepOutput, Workspace, without_skip
 from saecli.train.units import Units, usual_rows
-from saecli.train.update import Update
+from saecli.learning.update import Update
 
 
 @dataclass(frozen=True)

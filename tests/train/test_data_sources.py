@@ -12,9 +12,10 @@ from saecli.core.errors import UsageError
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.core.hooks import thin_gpt
 from saecli.core.site import Site
+from saecli.learning.reading import open_data
 from saecli.train.activations import ActivationStream
+from saecli.train.left_out import left_out
 from saecli.train.sae_config import TrainSaeConfig
-from saecli.train.sae_data import left_out, open_data
 from tests.data.test_hub_stream import table
 from tests.train.test_sae_data import FEW, TEXT, text_model
 

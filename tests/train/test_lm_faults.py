@@ -83,7 +83,7 @@ def test_weights_that_are_not_finite_are_never_written(tmp_path: Path, monkeypat
 def _fill(folder: Path, *argv: str) -> int:
     import resource
 
-    from saecli.train import checkpoint
+    from saecli.learning import checkpoint
 
     original, written = checkpoint.Checkpoint.write, []
 

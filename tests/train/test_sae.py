@@ -16,13 +16,13 @@ from saecli.core.interrupt import deferred_interrupt
 from saecli.core.site import Site
 from saecli.data.games import OthelloSource
 from saecli.dictionaries import make_dictionary
+from saecli.learning.rate import learning_rate
 from saecli.train.activations import ActivationStream
 from saecli.train.dense_step import standard_step
 from saecli.train.sae import train_sae
 from saecli.train.sae_config import SaeTable, TrainSaeConfig
 from saecli.train.sae_loop import CHECKPOINT, METRICS
 from saecli.train.sae_plan import plan_dictionaries
-from saecli.train.schedule import learning_rate
 from saecli.train.settings import Settings
 from saecli.train.sparse_step import topk_step
 from saecli.train.step import StepInput, Workspace

@@ -16,9 +16,10 @@ from saecli.core.site import Site
 from saecli.data.sets import open_source
 from saecli.formats.hf_gpt2 import save_gpt
 from saecli.formats.suite import read_suite
+from saecli.learning.reading import data_name, open_data, open_held_out
 from saecli.train.activations import ActivationStream
+from saecli.train.left_out import left_out
 from saecli.train.sae_config import TrainSaeConfig
-from saecli.train.sae_data import data_name, left_out, open_data, open_held_out
 from tests.core.tiny_models import tiny
 
 TEXT = "the cat sat on the mat. the dog sat on the cat. " * 60
@@ -154,7 +155,7 @@ def test_models_of_hugging_face(tmp_path, numbers, family):
     result = train_sae(config, model, tmp_path / "work", source=source, threads=1)
     suite = result.suites[""]
     assert (suite.info.context, suite.info.bos) == (16, 0)
-    data = open_held_out(config, model.info, source)
+    data = open_held_out(config, model.info, source, left_out(config, model.info, source))
     measured = measure_suites(model, {"": suite}, data.held_out, data.fitting)[""]
     assert all(one.dictionary.variance_explained.value > 0.15 for one in measured.sites)
     assert measured.sequences == 5
@@ -172,7 +173,7 @@ def test_vectors_of_bos_are_left_out_by_choice(numbers):
         values = model.run(batch.tokens_BS, read=[site]).sites[site]
         here = batch.next_BS >= 0 if not drop else (batch.next_BS >= 0) & (batch.tokens_BS != 0)
         assert torch.equal(stream.filling(0).block().vectors_ND[site], values[here])
-        counted = open_held_out(config, model.info, source).held_out[0]
+        counted = open_held_out(config, model.info, source, left_out(config, model.info, source)).held_out[0]
         assert bool((counted.next_BS[:, 0] >= 0).any()) is not drop
 
 
@@ -240,7 +241,7 @@ def test_held_out_data_that_end_early_are_measured_as_far_as_they_go(cats):
     info = thin_gpt(GPT(GPTConfig(128, 32, 1, 2, 8)), "tiny", vocabulary="ascii").info
     config = TrainSaeConfig(data=cats, held_out=1000)
     source = open_data(config, info)
-    data = open_held_out(config, info, source)
+    data = open_held_out(config, info, source, left_out(config, info, source))
     assert sum(len(one.tokens_BS) for one in data.held_out) == open_source(
         cats, batch_size=1, seed=0, held_out=1, n_ctx=32
     ).count("val")  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import Any
 from saecli.core.config import CommandConfig
 from saecli.core.errors import Failure, UsageError
 from saecli.core.run import Run
-from saecli.train.checkpoint import Mirror
+from saecli.learning.checkpoint import Mirror
 
 
 @contextmanager

@@ -1,9 +1,10 @@
-"""What the model of ``saecli train sae`` reads: held-out and training sides of the same data."""
+"""What a model reads while dictionaries learn: training and held-out sides of the same data."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 
@@ -19,7 +20,6 @@ from saecli.data.sets import open_source, prepared
 from saecli.data.shard_source import ShardSource
 from saecli.data.shards import fingerprint
 from saecli.data.source import TokenSource
-from saecli.train.sae_config import TrainSaeConfig
 from zoo.load import load_vocabulary
 from zoo.reading import data_of, make_data, other_data
 
@@ -28,7 +28,46 @@ _FITTING: Final = 400
 _FIRING: Final = 10  # times the sequences measured: a feature is dead if it is silent in all of these
 
 
-def data_name(config: TrainSaeConfig, info: ModelInfo) -> str:
+class Reads(Protocol):
+    """What a configuration says of its data."""
+
+    @property
+    def model(self) -> str:
+        """Name or folder of the model."""
+        ...
+
+    @property
+    def data(self) -> str:
+        """What it reads; empty for what the zoo names."""
+        ...
+
+    @property
+    def context(self) -> int:
+        """Positions per sequence; 0 for the data's own."""
+        ...
+
+    @property
+    def sequences(self) -> int:
+        """Sequences per batch."""
+        ...
+
+    @property
+    def held_out(self) -> int:
+        """Sequences to measure on."""
+        ...
+
+    @property
+    def pack(self) -> bool | None:
+        """Whether sequences run on across documents."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """Of the order of the data, and of random games."""
+        ...
+
+
+def data_name(config: Reads, info: ModelInfo) -> str:
     """``--data``, or the data that the zoo names for the model.
 
     Raises:
@@ -44,7 +83,7 @@ def data_name(config: TrainSaeConfig, info: ModelInfo) -> str:
     )
 
 
-def describe_data(config: TrainSaeConfig, info: ModelInfo) -> str:
+def describe_data(config: Reads, info: ModelInfo) -> str:
     """What the model will read, in words; nothing is tokenised or fetched for it. Raises as :func:`open_data`."""
     spec = data_name(config, info)
     make_data(spec)
@@ -54,7 +93,7 @@ def describe_data(config: TrainSaeConfig, info: ModelInfo) -> str:
     return f"{source.vocabulary} data in sequences of {source.n_ctx}"
 
 
-def open_data(config: TrainSaeConfig, info: ModelInfo, progress: Progress = silent) -> TokenSource:
+def open_data(config: Reads, info: ModelInfo, progress: Progress = silent) -> TokenSource:
     """The training data of a configuration; sequences begin with the model's BOS if it has one.
 
     Raises:
@@ -80,39 +119,22 @@ def open_data(config: TrainSaeConfig, info: ModelInfo, progress: Progress = sile
     return source
 
 
-def left_out(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) -> frozenset[int]:
-    """The tokens whose vectors are not learned.
-
-    Raises:
-        UsageError: A special token that the model's vocabulary does not have.
-    """
-    asked = set(config.dropped_tokens)
-    numbers = {one for one in asked if isinstance(one, int)}
-    if beyond := [one for one in numbers if one >= info.d_vocab]:
-        raise UsageError(f"--drop {beyond[0]}: {info.name} has tokens 0..{info.d_vocab - 1}.")
-    every = "special" in asked
-    found = {"bos": info.bos if isinstance(source, ShardSource) else None}
-    if every or {"eos", "pad"} & asked:
-        vocabulary = load_vocabulary(config.model, info.vocabulary)
-        found |= {"eos": vocabulary.eos, "pad": vocabulary.pad}
-    for name in sorted({"eos", "pad"} & asked):
-        if found[name] is None:
-            raise UsageError(f"--drop {name}: the vocabulary of {info.name} has no such token.")
-    return frozenset(
-        numbers | {token for name, token in found.items() if token is not None and (every or name in asked)}
-    )
-
-
 def data_fingerprint(source: TokenSource) -> str:
     """What identifies training data: vocabulary, context, and the content of shards."""
     content = fingerprint(source.shards) if isinstance(source, ShardSource) else ""
     return f"{source.vocabulary}/{source.n_ctx}/{content}"
 
 
-def open_held_out(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) -> Samples:
+def open_held_out(
+    config: Reads, info: ModelInfo, source: TokenSource, left_out: Collection[int] = frozenset()
+) -> Samples:
     """The sequences to measure on: ``--held-out`` of them, or as many as there are.
 
-    Positions of the special token that training leaves out do not count.
+    Args:
+        config: The choices of data.
+        info: The model.
+        source: The training side, of :func:`open_data`.
+        left_out: Tokens whose positions do not count.
 
     Raises:
         InputError: As :func:`saecli.data.samples.open_samples`.
@@ -129,7 +151,7 @@ def open_held_out(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) 
         pack=config.pack,
         vocabulary=lambda: load_vocabulary(config.model, info.vocabulary),
     )
-    unwanted = torch.tensor(sorted(left_out(config, info, source)), dtype=torch.int64)
+    unwanted = torch.tensor(sorted(left_out), dtype=torch.int64)
     if not len(unwanted):
         return data
 
@@ -142,7 +164,7 @@ def open_held_out(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) 
 
 
 def _opened(
-    spec: str, config: TrainSaeConfig, info: ModelInfo, bos: int | None, context: int, progress: Progress
+    spec: str, config: Reads, info: ModelInfo, bos: int | None, context: int, progress: Progress
 ) -> TokenSource:
     return open_source(
         spec,
@@ -157,7 +179,7 @@ def _opened(
     )
 
 
-def _check_vocabulary(config: TrainSaeConfig, info: ModelInfo, source: TokenSource) -> None:
+def _check_vocabulary(config: Reads, info: ModelInfo, source: TokenSource) -> None:
     header = source.shards.header if isinstance(source, ShardSource) else {}
     recorded = header.get("vocabulary", {}).get("sha256")
     same = info.vocabulary == source.vocabulary

@@ -10,7 +10,7 @@ import torch
 
 from saecli.core.errors import Failure, InputError
 from saecli.core.ranks import Group, ranks_here
-from saecli.train.checkpoint import Checkpoint, MetricsFile
+from saecli.learning.checkpoint import Checkpoint, MetricsFile
 from tests.processes import run_ranks, start
 
 SCHEMA = "example-checkpoint/1"

@@ -9,8 +9,8 @@ import pytest
 
 from saecli.core.errors import UsageError
 from saecli.core.run import Run
+from saecli.learning.tracking import tracked
 from saecli.train.lm_config import TrainLMConfig
-from saecli.train.tracking import tracked
 
 
 def opened(folder: Path) -> tuple[Run, TrainLMConfig]:
