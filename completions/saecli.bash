@@ -60,11 +60,11 @@ _saecli() {
 _saecli_flags() {
     case "$1" in
         '') words='--version --show-completion --help' ;;
-        'trace') words='--suite --probe --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
         'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
-        'validate') words='--model --data --sequences --n-ctx --firing --suite --ablation --errors --draws --features --min-faithfulness --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'validate') words='--model --data --sequences --n-ctx --firing --suite --ablation --errors --draws --features --set --generate --temperature --prompt --game --at --target --metric --min-faithfulness --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'f1') words='--model --data --games --indexing --positions --property --thresholds --precision --min-true-positives --min-support --label-f1 --compat --fidelity --no-fidelity --control --wide --plot --require --cache-codes --resume --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'cooc') words='--suite --data --sequences --n-ctx --special --threshold --min-count --min-pair --jaccard-floor --weight --edge-threshold --min-size --max-size --cut --recut --communities --size --per-size --max-examples --context --views --page-bytes --probe --h5 --neuronpedia --compat --require --cache-codes --pack --no-pack --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'graph') words='--help' ;;
@@ -102,7 +102,7 @@ _saecli_values() {
         'trace|--at') words='' paths='' ;;
         'trace|--target') words='' paths='' ;;
         'trace|--metric') words='auto over-illegal over-mean logit logit-diff ce kl feature' paths='' ;;
-        'trace|--method') words='gradient ig ablation' paths='' ;;
+        'trace|--method') words='gradient ig ablation exact' paths='' ;;
         'trace|--steps') words='' paths='' ;;
         'trace|--rule') words='midpoint left' paths='' ;;
         'trace|--ablation') words='zero mean resample patch' paths='' ;;
@@ -226,6 +226,14 @@ _saecli_values() {
         'validate|--errors') words='circuit kept removed' paths='' ;;
         'validate|--draws') words='' paths='' ;;
         'validate|--features') words='' paths='' ;;
+        'validate|--set') words='' paths='' ;;
+        'validate|--generate') words='' paths='' ;;
+        'validate|--temperature') words='' paths='' ;;
+        'validate|--prompt') words='' paths='' ;;
+        'validate|--game') words='' paths='' ;;
+        'validate|--at') words='' paths='' ;;
+        'validate|--target') words='' paths='' ;;
+        'validate|--metric') words='auto over-illegal over-mean logit logit-diff ce kl feature' paths='' ;;
         'validate|--min-faithfulness') words='' paths='' ;;
         'validate|--require') words='' paths='' ;;
         'validate|--device') words='auto cpu cuda' paths='' ;;

@@ -50,6 +50,7 @@ _saecli_trace() {
     _arguments \
         '--suite=[The model'\''s dictionaries; its own suite if not given.]:value:{ compadd -- gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b; _files }' \
         '--probe[First check on 1,000 tokens that the dictionaries do what is recorded of them.]' \
+        '--benchmark[Trace circuits planted in small models, by every method, and tell how much of them is found; takes no model.]' \
         '--game=[For models of games: moves of Othello, F5D6C3… or token ids, or of chess, '\''1. e4 e5 2. Nf3'\'' ('\'';1.e4 e5 2.N'\'' to the character); a fixed held-out game if not given.]:value: ' \
         '--prompt=[For models of text: the text; a fixed one if not given.]:value: ' \
         '--patch=[A counterfactual text or game of equal length: what is removed takes its activation there.]:value: ' \
@@ -59,7 +60,7 @@ _saecli_trace() {
         '--at=[Explain the prediction at this position, from 0 (negative: from the end); the last if not given.]:value: ' \
         '--target=[What to explain: a move F5, a token '\'' the'\'', a pair F5-C3, or a feature 8:331@19; the model'\''s top choice if not given.]:value: ' \
         '--metric=[What effects are measured in; auto fits the model and the target.]:value:(auto over-illegal over-mean logit logit-diff ce kl feature)' \
-        '--method=[First-order effects; integrated gradients, first-order effects averaged on the way to the removal of a whole site; or removing features one by one.]:value:(gradient ig ablation)' \
+        '--method=[First-order effects; integrated gradients, first-order effects averaged on the way to the removal of a whole site; ablation, removing features one by one and watching activations change; or exact, removing features and errors one by one and measuring every edge by itself.]:value:(gradient ig ablation exact)' \
         '--steps=[With ig: points on the way.]:value: ' \
         '--rule=[With ig: the points lie in the middle of equal parts, or at their beginning.]:value:(midpoint left)' \
         '--ablation=[What takes the place of what is removed: nothing, the mean over --data, another sequence of --data (by --seed), or its activation on --patch; nothing if not given, or --patch if there is one.]:value:(zero mean resample patch)' \
@@ -249,6 +250,14 @@ _saecli_validate() {
         '--errors=[Of a graph: errors of dictionaries stay as the circuit has them, are all kept, or all removed; decides what --min-faithfulness asks.]:value:(circuit kept removed)' \
         '--draws=[Random circuits per circuit, random feature sets, and prompts that resampled ablation takes from.]:value: ' \
         '*--features=[Remove these features of a suite together, at every position: 6:839,104 7:331. Repeatable.]:value: ' \
+        '*--set=[Change a feature on one input, at one position or all: set it, scale it, or add to it (7:331=0, 7.mlp_out:12@42=2x, 7:331=+5); of a graph, on its own input, beside what its edges predict. Repeatable.]:value: ' \
+        '--generate=[With --set: also write so many tokens, with and without the change.]:value: ' \
+        '--temperature=[With --generate: draw tokens (by --seed) from the distribution at this temperature; 0 takes the most likely one.]:value: ' \
+        '--prompt=[With --set, for models of text: the text; a fixed one if not given.]:value: ' \
+        '--game=[With --set, for models of games: its moves, as of saecli trace; a fixed held-out game if not given.]:value: ' \
+        '--at=[With --set: look at the prediction at this position (negative: from the end); the last if not given.]:value: ' \
+        '--target=[With --set: what the metric is of, as of saecli trace; the model'\''s top choice if not given.]:value: ' \
+        '--metric=[With --set: what effects are measured in; auto fits the model and the target.]:value:(auto over-illegal over-mean logit logit-diff ce kl feature)' \
         '--min-faithfulness=[Of a graph: fail (exit code 4) if it is less faithful.]:value: ' \
         '*--require=[Fail (exit code 4) unless this holds at every chosen site: '\''ce_recovered>=0.95'\''. Repeatable.]:value: ' \
         '--device=[Where to compute.]:value:(auto cpu cuda)' \
