@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 _PEAK: Final = 0.5
+_FAR: Final = 1.5
 _ENOUGH: Final = 3
 _LONGEST: Final = 48
+_MOVE: Final = re.compile("[A-H][1-8]")
 
 Weighted = tuple[tuple[str, float], ...]
 """Names with numbers, the largest absolute number first."""
@@ -64,9 +67,10 @@ class Evidence:
 
     @property
     def label(self) -> str:
-        """A short description for a feature that has none: the explanation, else the token it fires on, else ``""``.
+        """A short description for a feature that has none: the explanation, else ``on F5``, else ``for F5``, else none.
 
-        It fires on a token if that is the one in at least half of three or more contexts.
+        It fires *on* a token if that is the one in at least half of three or more contexts, and speaks *for* one if its
+        direction raises that one's logit at least one and a half times as much as any other's.
         """
         if self.explanation:
             short = self.explanation.strip()
@@ -75,7 +79,9 @@ class Evidence:
             tokens = [context.tokens[context.at] for context in self.contexts]
             best = max(dict.fromkeys(tokens), key=tokens.count)
             if tokens.count(best) >= _PEAK * len(tokens):
-                return f"on {best}" if self.contexts[0].moves else f'on "{best}"'
+                return f"on {_quoted(best)}"
+        if len(self.raises) > 1 and self.raises[0][1] >= _FAR * self.raises[1][1]:
+            return f"for {_quoted(self.raises[0][0])}"
         return ""
 
     def to_json(self) -> dict[str, Any]:
@@ -112,3 +118,8 @@ class Evidence:
             for name in ("raises", "lowers", "near")
         }
         return cls(contexts=contexts, explanation=str(data.get("explanation", "")), **weighted)
+
+
+def _quoted(token: str) -> str:
+    """Moves as they are, other tokens in quotes."""
+    return token if _MOVE.fullmatch(token) else f'"{token}"'

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from saecli.core.graph import FeatureGraph
 from saecli.report.palette import HELPS, INK, PAPER
 from saecli.report.shapes import Disc, Rectangle, Shape, Text
 
@@ -14,6 +15,15 @@ BOARD_COLOURS: Final = (
     "Boards: A1 is the top left square; the dot marks the move just played, the blue square the target."
 )
 _SQUARE: Final = re.compile(r"\b([A-Ha-h])([1-8])\b")
+
+
+def game_of(graph: FeatureGraph) -> str:
+    """``chess`` or ``othello`` of a graph that shows boards, else empty."""
+    boards = [position.board for position in graph.positions if position.board]
+    boards += [context.board for one in graph.features.values() for context in one.contexts if context.board]
+    if not boards:
+        return ""
+    return "chess" if any(set(board) & set("KkQqRrBbNnPp") for board in boards) else "othello"
 
 
 def squares_in(text: str) -> list[int]:

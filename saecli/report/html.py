@@ -7,24 +7,30 @@ from typing import Any
 from saecli.core.address import site_label
 from saecli.core.graph import FeatureGraph
 from saecli.report import captions
-from saecli.report.board import BOARD_COLOURS, squares_in
+from saecli.report.board import BOARD_COLOURS, game_of, squares_in
 from saecli.report.embed import page
 from saecli.report.layout import Layout
 from saecli.report.measure import number_text, visible
 from saecli.report.names import box_text
 from saecli.report.picture import body, legend_mark
+from saecli.report.pieces import piece_outlines
 from saecli.report.place import lay_out
 from saecli.report.svg import render, short
 from saecli.report.weights import strongest_weights
 
 _DIGITS = 7
+OWN_LABELS = (
+    "A label 'on X': the feature fires on X in at least half of its strongest contexts; 'for X': by itself it raises "
+    "the logit of X at least 1.5 times as much as that of any other."
+)
 
 
 def to_html(graph: FeatureGraph, layout: Layout | None = None) -> str:
     """Draw a graph as a complete HTML page; the same graph gives the same text.
 
     The page runs only its own script and styles (their hashes stand in its content security policy), loads nothing, and
-    keeps what is chosen in its address: ``#node=7:331@42&edges=30&nodes=10&q=F5``.
+    keeps what is chosen and grouped in its address: ``#node=7:331@42&edges=30&nodes=10&q=F5``. Groups that are made in
+    it are saved as ``supernodes.json`` (:mod:`saecli.formats.supernodes`).
     """
     from markupsafe import Markup
 
@@ -33,9 +39,12 @@ def to_html(graph: FeatureGraph, layout: Layout | None = None) -> str:
     footnotes = captions.footnotes(graph)
     if any(position.board for position in graph.positions):
         footnotes.append(BOARD_COLOURS)
+    if graph.features:
+        footnotes.append(OWN_LABELS)
     return page(
         "circuit",
         page_data(graph, layout),
+        ("drawing", "circuit_groups", "circuit_evidence"),
         title=captions.headline(graph),
         subtitles=captions.subtitles(graph, layout),
         legend=[_entry(entry) for entry in captions.legend(graph)],
@@ -50,6 +59,7 @@ def to_html(graph: FeatureGraph, layout: Layout | None = None) -> str:
 def page_data(graph: FeatureGraph, layout: Layout) -> dict[str, Any]:
     """What the page's script reads: every node and edge of the graph, drawn or not."""
     place = {node.address: index for index, node in enumerate(graph.nodes)}
+    game = game_of(graph)
     targets = squares_in(graph.metric.target)
     return {
         "metric": f"{visible(graph.metric.target)} · {visible(graph.metric.name)} {number_text(graph.metric.value)}",
@@ -58,6 +68,8 @@ def page_data(graph: FeatureGraph, layout: Layout) -> dict[str, Any]:
         "largest": captions.strongest_effect(graph),
         "widest": strongest_weights(graph, captions.drawn_edges(graph, layout)),
         "target": targets[0] if targets else None,
+        "game": game,
+        "pieces": piece_outlines() if game == "chess" else {},
         "last": max((i for i, position in enumerate(graph.positions) if position.board), default=-1),
         "positions": [
             {
@@ -85,6 +97,11 @@ def page_data(graph: FeatureGraph, layout: Layout) -> dict[str, Any]:
         "edges": [
             [place.get(edge.source, -1), place.get(edge.target, -1), _rounded(edge.weight)] for edge in graph.edges
         ],
+        "features": {graph.id_of(address): one.to_json() for address, one in graph.features.items()},
+        "supernodes": {
+            visible(name): [place[member] for member in members if member in place]
+            for name, members in graph.supernodes.items()
+        },
         "chips": [
             {"key": f"c{number}", "nodes": list(box.hidden)}
             for number, box in enumerate(layout.boxes)

@@ -105,6 +105,9 @@ def test_a_feature_without_a_label_is_called_by_what_is_known_of_it():
     assert Evidence(tuple(map(at, ["if", "w", "x", "y"]))).label == ""
     assert Evidence((at("if"),) * 2).label == ""  # too few to say
     assert Evidence((at("F5", "." * 64),) * 6).label == "on F5"
+    assert Evidence(raises=(("F5", 3.0), ("C3", 2.0))).label == "for F5"
+    assert Evidence(raises=((" x", 3.0), ("C3", 2.5))).label == ""
+    assert Evidence(raises=((" x", 3.0), ("C3", 0.5))).label == 'for " x"'
     assert Evidence((at("if"),) * 6, explanation=" conditions ").label == "conditions"
     long = Evidence(explanation="words " * 20).label
     assert len(long) == 48

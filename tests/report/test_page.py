@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from saecli.core.address import parse_address
+from saecli.core.evidence import Context, Evidence
+from saecli.core.graph import FeatureGraph
 from saecli.report.html import to_html
 from tests.report.browser import BROWSER, Page
-from tests.report.graphs import ALL_SITES, generated, hand_made, hostile
+from tests.report.graphs import ALL_SITES, START, generated, hand_made, hostile
 
 
 class Scripts(HTMLParser):
@@ -81,6 +84,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "plain": hand_made(),
         "ablation": dataclasses.replace(hand_made(), edge_meaning="activation"),
         "hostile": hostile(),
+        "told": told(),
         "large": generated(2000, 59, ALL_SITES, seed=2, late=0.3, per_child=4),
     }
     for name, graph in graphs.items():
@@ -104,6 +108,21 @@ def browser(one_browser: Page, pages: dict[str, str]) -> Iterator[Page]:
 
 def panel(page: Page) -> str:
     return page.eval("document.querySelector('#details').innerText")
+
+
+def told() -> FeatureGraph:
+    """The hand-made graph, with what is known of a feature, also of another site, and a group."""
+    context = Context(("if", " <b>", "\n"), (0.0, 2.5, -1.0), 1, 17, 3)
+    move = Context(("D3", "C5", "F6"), (0.0, 2.5, 1.0), 1, 17, 3, START)
+    features = {
+        "8:331": Evidence((context,), ((" else", 2.0),), (("x", -1.5),), (("7.mlp_out:44", 0.9), ("8:1", 0.5)), "ifs"),
+        "7:5": Evidence((move,), (("F5", 2.0), ("F6", 1.0)), (("C3", -1.5),)),
+    }
+    return dataclasses.replace(
+        hand_made(),
+        features={parse_address(name): one for name, one in features.items()},
+        supernodes={"late": tuple(map(parse_address, ("8:331@2", "8:17@2")))},
+    )
 
 
 class TestInABrowser:
@@ -203,3 +222,76 @@ class TestInABrowser:
         assert "nodes without a box" in panel(browser)
         browser.open(f"{pages['large']}#nodes=90")
         assert browser.eval("document.querySelectorAll('.node.off').length") > 100
+
+    def test_a_chosen_feature_tells_what_is_known_of_it(self, browser, pages):
+        browser.open(f"{pages['told']}#node=8:331@2&merge=0")
+        seen = panel(browser)
+        for part in ("Neuronpedia says", "ifs", "Fires most strongly", "if <b>↵", "2.50 · sequence 17, position 3"):
+            assert part in seen
+        assert " else" in seen.partition("raises")[2].partition("lowers")[0]
+        tokens = browser.eval(
+            "[...document.querySelectorAll('.context .token')].map((t) => getComputedStyle(t).backgroundColor)"
+        )
+        assert len(set(tokens)) == 3  # silent, for and against
+        assert tokens[0] == "rgba(0, 0, 0, 0)"
+        browser.eval("document.querySelector('.near button').click()")
+        assert panel(browser).startswith("44")
+        browser.eval("location.hash = '#node=7:5@0&merge=0'; new Promise((done) => setTimeout(done, 50))")
+        seen = panel(browser)
+        assert "sequence 17, move 4" in seen
+        assert browser.eval("document.querySelectorAll('.contexts .board circle').length") >= 4
+        assert browser.eval("document.querySelectorAll('.beside .board').length") == 1
+
+    def test_groups_of_the_graph_are_one_box_with_sums_of_edges(self, browser, pages):
+        browser.open(f"{pages['told']}#group=late")
+        seen = panel(browser)
+        assert seen.startswith("late")
+        assert "2 nodes" in seen
+        assert "−1.00 helps" in seen  # −1.5 + 0.5
+        rows = dict(re.findall(r"^(.*?)\n([+−][0-9.]+)$", seen.partition("Comes from")[2], re.M))
+        assert rows["7.mlp_out:44@2"] == "−1.00"
+        assert rows["D6 flips .84 (7.attn_out:9@2)"] == "−0.500"  # −0.4 − 0.1
+        assert rows["7.mlp_out:error@2"] == "+0.250"
+        assert browser.eval("document.querySelector('[data-key=s0] text').textContent") == "late ×2"
+        hidden = "getComputedStyle(document.querySelector('.node[data-key=n1]')).display"
+        assert browser.eval(hidden) == "none"
+        browser.click("#merge")
+        assert browser.eval(hidden) != "none"
+        assert browser.eval("location.hash") == "#merge=0"
+
+    def test_nodes_are_grouped_by_hand_kept_in_the_address_and_saved(self, browser, pages):
+        browser.open(pages["plain"])
+        assert browser.eval("document.querySelector('#save').hidden")
+        for key in ("n3", "n8"):
+            browser.mouse("Pressed", f"[data-key={key}] rect", button="left", clickCount=1, modifiers=8)
+            browser.mouse("Released", f"[data-key={key}] rect", button="left", clickCount=1, modifiers=8)
+        assert panel(browser).startswith("2 nodes selected")
+        browser.eval("document.querySelector('#group-name').focus()")
+        for letter in "a b":
+            browser.press(letter)
+        browser.press("Enter")
+        assert panel(browser).startswith("a b")
+        address = browser.eval("location.href")
+        browser.open(address)
+        assert panel(browser).startswith("a b")
+        browser.eval("URL.createObjectURL = (blob) => { window.saved = blob; return '#'; }; 1")
+        browser.click("#save")
+        saved = json.loads(browser.eval("window.saved.text()"))
+        assert saved["schema"] == "saecli.supernodes/1"
+        assert saved["supernodes"] == {"a b": ["7.mlp_out:44@2", "7:6@1"]}
+        browser.open(address)
+        browser.click("#ungroup")
+        assert browser.eval("document.querySelectorAll('.super').length") == 0
+
+    def test_nodes_of_one_label_become_one(self, browser, pages):
+        browser.open(pages["plain"])
+        browser.click("#by-label")
+        assert browser.eval("location.hash") == "#groups=label"
+        assert browser.eval("[...document.querySelectorAll('.super text')].map((t) => t.textContent)") == [
+            "E6 mine .91 ×2"
+        ]
+        browser.open(browser.eval("location.href"))
+        browser.click(".super")
+        seen = panel(browser)
+        assert "−0.750" in seen.partition("Goes to")[2]
+        assert "−0.250" in seen.partition("Goes to")[2]
