@@ -23,6 +23,7 @@ AGGREGATES = ("none", "sum", "mean")
 ABLATIONS = ("zero", "mean", "resample", "patch")
 RULES = ("midpoint", "left")
 STEPS = 20
+CONTEXT_WIDTH, CONTEXT_SEQUENCES = 5, 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +133,7 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
     )
     data: str | None = option(
         None,
-        help=f"For mean and resample; if not given, what the zoo names for the model: {DATA_HELP}",
+        help=f"For mean and resample, and for --contexts; if not given, what the zoo names for the model: {DATA_HELP}",
         metavar=DATA_METAVAR,
         complete="files",
         panel="Method",
@@ -182,7 +183,21 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
         help="Feature labels: a file, auto (beside the suite, or kept by saecli f1), or none.",
         input=True,
         metavar="FILE|auto|none",
-        panel="Selection",
+        panel="Labels",
+    )
+    contexts: int = option(
+        0,
+        help="Show, of every feature, this many contexts in which it fires most strongly: sequences of --data, with "
+        "the board of a game. The first time the model runs over them; then they are kept.",
+        minimum=0,
+        maximum=50,
+        panel="Labels",
+    )
+    context_width: int = option(
+        CONTEXT_WIDTH, help="With --contexts: tokens on either side.", minimum=0, maximum=100, panel="Labels"
+    )
+    context_sequences: int = option(
+        CONTEXT_SEQUENCES, help="With --contexts: sequences that are looked through.", minimum=1, panel="Labels"
     )
 
     def validate(self) -> None:
@@ -202,8 +217,12 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
             raise UsageError("--ablation patch needs a counterfactual.", "Add --patch TEXT.")
         if self.patch is not None and self.ablation not in (None, "patch"):
             raise UsageError(f"--patch and --ablation {self.ablation} are two answers to one question.", "Keep one.")
-        if self.data is not None and self.ablation not in ("mean", "resample"):
-            raise UsageError("--data is read with --ablation mean and resample only.", "Add --ablation mean.")
+        if self.data is not None and self.ablation not in ("mean", "resample") and not self.contexts:
+            raise UsageError(
+                "--data is read with --ablation mean and resample, and with --contexts.", "Add --contexts 6."
+            )
+        if not self.contexts and (self.context_width != CONTEXT_WIDTH or self.context_sequences != CONTEXT_SEQUENCES):
+            raise UsageError("--context-width and --context-sequences belong to --contexts.", "Add --contexts 6.")
         if self.positions != "each" and self.method != "ablation":
             raise UsageError(f"--positions {self.positions} belongs to --method ablation.")
 

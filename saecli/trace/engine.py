@@ -32,6 +32,7 @@ from saecli.trace.methods import Pinning, method
 from saecli.trace.passes import Passes
 from saecli.trace.result import TraceResult
 from saecli.trace.select import Pin, pinned_nodes
+from saecli.trace.told import tell
 
 
 def plan(config: TraceConfig) -> list[str]:
@@ -79,7 +80,7 @@ def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | Benc
         progress("probing")
         require_probe(model, suite, load_vocabulary(config.model), sites)
     model.module.to(dtype)  # after the suite has recognised the weights as they are stored
-    graph = trace(config, model, suite, progress, labels=labels)
+    graph = tell(trace(config, model, suite, progress, labels=labels), config, model, suite, progress)
     progress("drawing")
     files = write_graph(graph, run.write_bytes)
     return TraceResult(
