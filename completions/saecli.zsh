@@ -16,6 +16,8 @@ _saecli() {
             commands=(
                 'trace:Circuit graph of a prediction: what helps or hurts it, and through what.'
                 'train:Train what the other commands need.'
+                'connect:The few upstream features that each feature of a suite may depend on.'
+                'finetune:Train a suite of dictionaries through its sparse connections.'
                 'validate:Whether suites keep what a model does, and circuits carry it; controls.'
                 'f1:What dictionaries know of the board: F1 of features, coverage, reconstruction.'
                 'cooc:Latents that fire together: pairs, clusters, the subspaces they span.'
@@ -32,6 +34,8 @@ _saecli() {
             case $line[1] in
                 trace) _saecli_trace ;;
                 train) _saecli_train ;;
+                connect) _saecli_connect ;;
+                finetune) _saecli_finetune ;;
                 validate) _saecli_validate ;;
                 f1) _saecli_f1 ;;
                 cooc) _saecli_cooc ;;
@@ -64,16 +68,23 @@ _saecli_trace() {
         '--steps=[With ig: points on the way.]:value: ' \
         '--rule=[With ig: the points lie in the middle of equal parts, or at their beginning.]:value:(midpoint left)' \
         '--ablation=[What takes the place of what is removed: nothing, the mean over --data, another sequence of --data (by --seed), or its activation on --patch; nothing if not given, or --patch if there is one.]:value:(zero mean resample patch)' \
-        '--data=[For mean and resample; if not given, what the zoo names for the model: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
+        '--data=[For mean and resample, and for --contexts; if not given, what the zoo names for the model: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--sequences=[For mean and resample: sequences of --data, as long as the input.]:value: ' \
         '--positions=[With ablation: remove a feature at each position by itself, at all at once, or at the last only.]:value:(each all last)' \
         '--keep=[Keep, per site, the strongest nodes that carry this share of the absolute effect (0.8 if no other limit on nodes is given).]:value: ' \
         '--top-nodes=[Keep at most this many nodes per site, by absolute effect.]:value: ' \
-        '--node-threshold=[Keep nodes of at least this absolute effect: 0.05 or 2**-4.]:value: ' \
+        '--node-threshold=[Keep nodes of at least this absolute effect, 0.05 or 2**-4; calibrated: features that exceed their threshold of --calibrate.]:value: ' \
         '--top-edges=[Keep, per child and the target, this many most positive and as many most negative edges.]:value: ' \
         '--edge-threshold=[Keep edges of at least this absolute weight: 0.01 or 2**5.]:value: ' \
         '*--pin=[Keep this feature whatever its effect; with ablation, remove only pinned features of its site. Repeatable.]:value: ' \
         '--labels=[Feature labels: a file, auto (beside the suite, or kept by saecli f1), or none.]:value:_files' \
+        '--contexts=[Show, of every feature, this many contexts in which it fires most strongly: sequences of --data, with the board of a game. The first time the model runs over them; then they are kept.]:value: ' \
+        '--context-width=[With --contexts: tokens on either side.]:value: ' \
+        '--context-sequences=[With --contexts: sequences that are looked through.]:value: ' \
+        '--calibrate=[Trace nothing: find the percentile of every feature'\''s activation over these data (as of --data), and keep it for --node-threshold calibrated.]:value:_files' \
+        '--percentile=[With --calibrate: which one.]:value: ' \
+        '--cluster=[With --calibrate: only the tokens of cluster n of k (0 is the largest), by k-means of the first site'\''s vectors, each at length 1.]:value: ' \
+        '--calibrate-sequences=[With --calibrate: how many sequences are read; 0 for about 131,000 tokens.]:value: ' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
         '*--kind=[Site kinds to use; all the suite has if not given. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
         '--device=[Where to compute.]:value:(auto cpu cuda mps)' \
@@ -236,6 +247,84 @@ _saecli_train_sae() {
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
         '--help[Show this message and exit.]' \
         '1:model:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chess-mini chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }'
+}
+
+_saecli_connect() {
+    _arguments \
+        '--suite=[A suite of the model with a dictionary of attn_out and a transcoder from mlp_in to mlp_out in every layer; if not given, MODEL-transcoders of the zoo, else the model'\''s own.]:value:{ compadd -- gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b; _files }' \
+        '--data=[What the model reads; if not given, what the zoo names: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
+        '--sequences=[Sequences to score on, held-out ones first; 0 for as many as have about 65,536 tokens.]:value: ' \
+        '--n-ctx=[Positions per sequence; 0 for those that the dictionaries were trained on, or 128.]:value: ' \
+        '--score=[What makes a connection important: the mean contribution to the feature where it is active, or everywhere; the largest where it is active; the weight alone; the mean where it is active, weighed by how much the loss depends on the feature; or chance, as many per row as active-mean keeps. active-mean if not given, with --compat mean.]:value:(active-mean mean max weight gradient random)' \
+        '--c=[Keep so many upstream features of each feature, over all upstream modules together; 10,30,100 if neither this nor --keep is given. Several numbers make a file each; all keeps everything.]:value: ' \
+        '--keep=[Keep so many connections of the whole suite. Several numbers make a file each.]:value: ' \
+        '--embed[Connect the embeddings of tokens too, upstream of all features.]' \
+        '--logits[Connect the logits of tokens too, downstream of all features.]' \
+        '--compat=[Do as a reference does: scae scores by unconditional sums over the features of the pruned pass with everything connected, and in parallel blocks counts connections from attention to MLP that cannot be.]:value:(scae)' \
+        '--device=[Where to compute.]:value:(auto cpu cuda)' \
+        '--dtype=[Number type of the model and the sums.]:value:(auto float32 float64)' \
+        '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--batch-size=[Items computed together: a number or auto.]:value: ' \
+        '--max-memory=[Memory to stay below, such as 4G; what is free if not given.]:value: ' \
+        '--seed=[Seed of everything random.]:value: ' \
+        '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
+        '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
+        '--overwrite[Replace an earlier run in that directory.]' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '1:model:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chess-mini chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }'
+}
+
+_saecli_finetune() {
+    _arguments \
+        '--model=[The model; the one that the suite was made for if not given.]:value:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chess-mini chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }' \
+        '--connections=[Connections of saecli connect; those beside the suite if not given.]:value:_files' \
+        '--c=[Keep so many connections of each feature, the strongest; several values train several suites: 10,30,100.]:value: ' \
+        '--data=[What the model reads; if not given, what the zoo names for it: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
+        '--context=[Positions per sequence; 0 for those the suite was trained on.]:value: ' \
+        '--sequences=[Sequences per step.]:value: ' \
+        '--loss=[What is made small: fvu (unexplained variance of every module), ce (of the next token), kl (of the model'\''s predictions from the suite'\''s), or a mixture, kl,fvu=0.1.]:value: ' \
+        '--steps=[Optimiser steps.]:value: ' \
+        '--lr=[Highest learning rate of every dictionary; if not given, 1e-3 times the root of 2^14 over its latents.]:value: ' \
+        '--warmup=[Share of the steps with a rising learning rate.]:value: ' \
+        '--decay=[Share of the steps, at the end, in which the learning rate falls to zero.]:value: ' \
+        '--stagger=[With fvu: a module counts from this number of steps on times the modules before it.]:value: ' \
+        '--grad-clip=[Largest gradient norm of a dictionary; 0 for no limit.]:value: ' \
+        '--decoder-norm=[Decoder rows take any norm, or keep the one they have.]:value:(free kept)' \
+        '--dead-after=[Tokens without firing after which a latent is dead.]:value: ' \
+        '--aux-k=[Dead latents that reconstruct what the module leaves unexplained; half the width if not given.]:value: ' \
+        '--aux-coefficient=[Weight of the auxiliary loss for dead latents; 0 for none.]:value: ' \
+        '--compat=[scae: biases, dropped biases and unexplained variance as the reference computes them, of folded weights.]:value:(none scae)' \
+        '--held-out=[Held-out sequences to measure on, before and after.]:value: ' \
+        '--save-dtype=[Number type of the stored weights.]:value:(float32 float16 bfloat16)' \
+        '--device=[Where to compute.]:value:(auto cpu cuda)' \
+        '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
+        '--log-every=[Steps per line of metrics.]:value: ' \
+        '--checkpoint-seconds=[Wall-clock seconds between checkpoints.]:value: ' \
+        '--wandb=[Project of Weights & Biases that the metrics are sent to as well.]:value: ' \
+        '--max-memory=[Memory to stay below, such as 4G; what is free if not given.]:value: ' \
+        '--resume[Insist on continuing: an error if there is no unfinished run.]' \
+        '--seed=[Seed of everything random.]:value: ' \
+        '--threads=[CPU threads; 0 means one per physical core.]:value: ' \
+        '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
+        '--overwrite[Replace an earlier run in that directory.]' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '1:suite:{ compadd -- gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b; _files }'
 }
 
 _saecli_validate() {
@@ -660,7 +749,7 @@ _saecli_zoo_cache_prune() {
 _saecli_schema() {
     _arguments \
         '--help[Show this message and exit.]' \
-        '*:command:(trace train validate f1 cooc graph download convert run zoo)'
+        '*:command:(trace train connect finetune validate f1 cooc graph download convert run zoo)'
 }
 
 if [ "$funcstack[1]" = "_saecli" ]; then

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 from saecli.core.cache import Cache
-from saecli.core.errors import SaecliError
+from saecli.core.errors import InputError, SaecliError, UsageError
 from saecli.core.progress import Progress, silent
 from saecli.data.names import CHESS, GAMES, OTHELLO, PREFIX
 from zoo.generate import GENERATE, GENERATORS
 from zoo.index import find_data, find_model
 
+if TYPE_CHECKING:
+    from saecli.core.model import ModelInfo
+    from saecli.core.suite import Suite
+    from saecli.data.sequences import Sequences
+    from saecli.data.vocabulary import Vocabulary
+
 _OF_VOCABULARY: Final = {"othello": OTHELLO, "chess": CHESS}
 _RANDOM: Final = "random:"
+_TEXT_CONTEXT: Final = 128
 
 
 def data_of(model: str, vocabulary: str = "") -> str:
@@ -77,3 +85,71 @@ def other_data(model: str, spec: str) -> str:
         return ""
     here = "this Python's standard library is another one" if spec == f"{PREFIX}python" else "this is another one"
     return f"{model} was trained on another {spec}: {here}, so numbers differ from those of its card."
+
+
+def read_sequences(
+    model: str,
+    suites: Sequence[Suite],
+    info: ModelInfo,
+    vocabulary: Vocabulary,
+    *,
+    data: str | None,
+    sequences: int,
+    usual_tokens: int,
+    n_ctx: int,
+    pack: bool | None,
+    progress: Progress = silent,
+) -> tuple[str, Sequences]:
+    """What a model and dictionaries of it read, and its name.
+
+    Args:
+        model: The name under which the model was loaded.
+        suites: The dictionaries.
+        info: The model.
+        vocabulary: Its vocabulary.
+        data: What ``--data`` says; None for what the zoo names.
+        sequences, usual_tokens, pack: See :func:`saecli.data.sequences.open_sequences`.
+        n_ctx: Positions per sequence; 0 for those that the dictionaries were trained on, or 128.
+        progress: Told how far it is.
+
+    Raises:
+        UsageError: No data are named, a context that the model does not have, or suites that cannot read the same.
+        InputError: They are of another vocabulary.
+    """
+    from saecli.data.sequences import open_sequences
+
+    name = data or data_of(model, info.vocabulary)
+    if not name:
+        raise UsageError(
+            f"{info.name} reads {info.vocabulary or 'an unknown vocabulary'}, and no data are named.",
+            "Add --data: data:NAME, token shards, text, or hf:ORG/NAME.",
+        )
+    make_data(name, progress)
+    if notice := other_data(model, name):
+        progress(notice)
+    starts = {suite.info.bos for suite in suites}
+    if len(starts) > 1:
+        names = " and ".join(suite.info.name for suite in suites)
+        raise UsageError(
+            f"{names} were trained on sequences that begin differently, so no tokens suit all.",
+            "Look at them one by one.",
+        )
+    if name != OTHELLO and not n_ctx:
+        n_ctx = min([suite.info.context or _TEXT_CONTEXT for suite in suites] + [info.n_ctx])
+    if n_ctx > info.n_ctx:
+        raise UsageError(f"--n-ctx {n_ctx}: {info.name} reads at most {info.n_ctx} positions.")
+    found = open_sequences(
+        name,
+        sequences,
+        usual_tokens=usual_tokens,
+        n_ctx=n_ctx,
+        bos=starts.pop(),
+        pack=pack,
+        vocabulary=lambda: vocabulary,
+        progress=progress,
+    )
+    if info.vocabulary and found.vocabulary and info.vocabulary != found.vocabulary:
+        raise InputError(f"{name} is written in {found.vocabulary!r}, and {info.name} reads {info.vocabulary!r}.")
+    if (highest := int(found.tokens_BS.max())) >= info.d_vocab:
+        raise InputError(f"{name} has token {highest}, and {info.name} knows tokens 0..{info.d_vocab - 1}.")
+    return name, found

@@ -51,6 +51,8 @@ COMMANDS: dict[str, Lazy] = {
             "sae": Lazy("Sparse autoencoders at many sites of a model, in one pass.", "saecli.cli.train_sae"),
         },
     ),
+    "connect": Lazy("The few upstream features that each feature of a suite may depend on.", "saecli.cli.connect"),
+    "finetune": Lazy("Train a suite of dictionaries through its sparse connections.", "saecli.cli.finetune"),
     "validate": Lazy("Whether suites keep what a model does, and circuits carry it; controls.", "saecli.cli.validate"),
     "f1": Lazy("What dictionaries know of the board: F1 of features, coverage, reconstruction.", "saecli.cli.f1"),
     "cooc": Lazy("Latents that fire together: pairs, clusters, the subspaces they span.", "saecli.cli.cooc"),

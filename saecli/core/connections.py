@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,11 @@ from saecli.core.errors import UsageError
 from saecli.core.site import Site
 
 Rule = Literal["per-feature", "overall", "all"]
+What = Literal["features", "tokens", "logits"]
+
+
+_DRAWN: Final = 1 << 22
+"""Random numbers drawn together."""
 
 
 class Row(NamedTuple):
@@ -35,16 +40,29 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Module:
-    """A dictionary as connections see it.
+    """A dictionary as connections see it, or an end of the model.
 
     Attributes:
         reads, writes: Its sites; it is named by the first.
         n_latents: Number of features.
+        what: What is connected: the ``features`` of a dictionary, the embeddings of ``tokens`` or the ``logits`` (see
+            :meth:`embed` and :meth:`logits`).
     """
 
     reads: Site
     writes: Site
     n_latents: int
+    what: What = "features"
+
+    @classmethod
+    def embed(cls, tokens: int) -> Module:
+        """The token embedding, upstream of everything: "feature" v is token v, active (1) where it stands."""
+        return cls(Site(0, "resid_pre"), Site(0, "resid_pre"), tokens, "tokens")
+
+    @classmethod
+    def logits(cls, layers: int, tokens: int) -> Module:
+        """The unembedding of a model of so many layers, downstream of everything: "feature" v is the logit of v."""
+        return cls(Site(layers, "resid_pre"), Site(layers, "resid_pre"), tokens, "logits")
 
     def is_upstream_of(self, down: Module, *, parallel: bool) -> bool:
         """Whether what this module writes reaches what `down` reads.
@@ -213,6 +231,23 @@ class Connections:
             chosen |= kept._strongest(module, per_feature)
         return replace(kept, rule="per-feature", limit=per_feature, rows=chosen)
 
+    def randomised(self, seed: int) -> Connections:
+        """As many connections in every row of every pair, to distinct upstream features drawn at random, unscored.
+
+        With one seed a row draws the same order of features however many it needs, so nested connections stay nested.
+
+        Raises:
+            UsageError: All features are connected, so nothing can be drawn.
+        """
+        if self.rule == "all":
+            raise UsageError("Connections between all features cannot be drawn at random.")
+        rows = {
+            pair: _drawn(self.rows[pair], self._by_site[pair[1]].n_latents, (seed << 20) + number)
+            for number, pair in enumerate(self._possible)
+            if pair in self.rows
+        }
+        return replace(self, rows=rows, score="random")
+
     # ------------------------------------------------------------------------------------------------------------------
 
     def _strongest(self, down: Module, most: int) -> dict[tuple[Site, Site], Rows]:
@@ -260,3 +295,12 @@ class Connections:
 def indptr_of(counts_F: Tensor) -> Tensor:
     """Lengths of rows [F] → where each begins and the last ends: int64 [F + 1]."""
     return torch.cat([torch.zeros(1, dtype=torch.int64), counts_F.to(torch.int64).cumsum(0)])
+
+
+def _drawn(rows: Rows, up: int, seed: int) -> Rows:
+    """Distinct features; the numbers drawn for a row do not depend on how many it needs."""
+    generator, counts_F, parts = torch.Generator().manual_seed(seed), rows.indptr.diff(), []
+    for counts_R in counts_F.split(max(1, _DRAWN // max(1, up))):
+        order_RU = torch.rand(len(counts_R), up, generator=generator).argsort(1)
+        parts.append(order_RU[torch.arange(up) < counts_R[:, None]].int())
+    return Rows(rows.indptr, torch.cat(parts) if parts else rows.indices)

@@ -2,7 +2,8 @@
 
 The schema stands in the file's metadata beside ``header``, a JSON document with everything but the rows. The rows of
 downstream site D and upstream site U are the tensors ``D|U|indptr`` (int64), ``D|U|indices`` (int32) and, with scores,
-``D|U|scores`` (float32), for example ``3.mlp_in|2.attn_out|indices``.
+``D|U|scores`` (float32), for example ``3.mlp_in|2.attn_out|indices``. A module of the header that is an end of the
+model and no dictionary says so: ``"what": "tokens"`` or ``"logits"``.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from safetensors.torch import save as serialise
 from torch import Tensor
 
 from saecli.core.atomic import write_bytes
-from saecli.core.connections import Connections, Module, Rows
+from saecli.core.connections import Connections, Module, Rows, What
 from saecli.core.errors import InputError, UsageError
 from saecli.core.site import Site
 from saecli.formats.safe import load_safetensors, safetensors_header, safetensors_metadata
@@ -40,6 +41,7 @@ def write_connections(connections: Connections, path: Path) -> None:
     header = {
         "modules": [
             {"reads": str(one.reads), "writes": str(one.writes), "features": one.n_latents}
+            | ({} if one.what == "features" else {"what": one.what})
             for one in connections.modules
         ],
         "rule": connections.rule,
@@ -48,7 +50,7 @@ def write_connections(connections: Connections, path: Path) -> None:
         **{name: getattr(connections, name) for name in _TEXTS},
     }
     metadata = {"schema": f"{SCHEMA}/{MAJOR}", "header": json.dumps(header, sort_keys=True)}
-    write_bytes(path, serialise(tensors, metadata))
+    write_bytes(path, _in_order(serialise(tensors, metadata)))
 
 
 def sniff(path: Path) -> bool:
@@ -88,10 +90,23 @@ def read_connections(path: Path) -> Connections:
         raise InputError(f"{path} has a damaged header: {error}.", HINT) from error
 
 
+def _in_order(data: bytes) -> bytes:
+    """A safetensors file with its metadata in alphabetical order; the library writes them in an order of chance."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
+
+
 def _module(entry: Mapping[str, Any]) -> Module:
-    if set(entry) != {"reads", "writes", "features"} or type(entry["features"]) is not int or entry["features"] < 0:
+    keys, what = set(entry) - {"what"}, entry.get("what", "features")
+    if keys != {"reads", "writes", "features"} or type(entry["features"]) is not int or entry["features"] < 0:
         raise ValueError(f"{entry!r} is no module")
-    return Module(Site.parse(entry["reads"]), Site.parse(entry["writes"]), entry["features"])
+    if what not in get_args(What):
+        raise ValueError(f"a module has {what!r}, expected {', '.join(get_args(What))}")
+    return Module(Site.parse(entry["reads"]), Site.parse(entry["writes"]), entry["features"], what)
 
 
 def _rows(path: Path, modules: Mapping[Site, Module]) -> dict[tuple[Site, Site], Rows]:

@@ -1,0 +1,1 @@
+"""Which upstream features each feature of a suite may depend on: the engine of ``saecli connect``."""
