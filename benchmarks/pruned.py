@@ -1,8 +1,8 @@
-"""The pruned forward and backward pass beside dense virtual weights and masks, and what it takes at two larger shapes.
+"""The pruned forward and backward pass beside dense virtual weights and masks, and what it takes at larger shapes.
 
-Paired: both compute the same joint loss (the sum of the modules' fractions of variance unexplained) and its gradients on
-the same tokens, in turns. `--shape memory` counts index bytes at Pythia-70m's shape, `--shape gpt2` runs GPT-2-small's
-with 12,288 features on a short batch.
+Paired: both compute the same joint loss (the sum of the modules' fractions of variance unexplained) and its gradients
+on the same tokens, in turns. `--shape memory` counts index bytes at Pythia-70m's shape, `--shape gpt2` runs
+GPT-2-small's with 12,288 features on a short batch.
 
     OMP_NUM_THREADS=1 python benchmarks/pruned.py [--shape pair|memory|gpt2] [--layers 3] [--batch 2] [--rounds 3]
 """
@@ -61,13 +61,21 @@ def connect(modules, count: int, *, parallel: bool = False) -> Connections:
         if not ups:
             continue
         total = sum(up.n_latents for up in ups)
-        number_FC = torch.stack([torch.randperm(total, generator=generator)[:count] for _ in range(down.n_latents)])
+        number_FC = distinct(down.n_latents, count, total, generator)
         first = 0
         for up in ups:
             here_FC = (number_FC >= first) & (number_FC < first + up.n_latents)
             rows[down.reads, up.reads] = Rows(indptr_of(here_FC.sum(1)), (number_FC[here_FC] - first).int())
             first += up.n_latents
     return Connections(tuple(modules), "per-feature", count, rows, parallel)
+
+
+def distinct(rows: int, count: int, total: int, generator: torch.Generator) -> torch.Tensor:
+    """So many distinct numbers below `total` in every row."""
+    drawn = torch.randint(total, (rows, 2 * count), generator=generator).sort(1).values
+    keys = torch.rand(drawn.shape, generator=generator)
+    keys[:, 1:][drawn[:, 1:] == drawn[:, :-1]] = -1
+    return drawn.gather(1, keys.topk(count).indices)
 
 
 def masks_of(connections: Connections):

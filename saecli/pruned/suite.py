@@ -31,7 +31,7 @@ from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.dictionaries.topk import TopK
 from saecli.pruned.affine import AffineBlock
-from saecli.pruned.edges import edge_sums
+from saecli.pruned.edges import Heads, edge_sums
 from saecli.pruned.frozen import Frozen, freeze
 from saecli.pruned.measure import FvuMode, cross_entropy, fvu
 from saecli.pruned.modules import check_affine, check_connections, modules_of, true_errors
@@ -201,7 +201,7 @@ class PrunedSuite:
     def _through(self, here: Site, pattern: Pattern, frozen: Frozen, run: PrunedRun) -> Tensor:
         """What the connected features give: [B, S, F]."""
         block, encoder_DF = self.affine[here.layer], self.dictionaries[here].W_enc_DF
-        decoders_ND = torch.cat([self.dictionaries[up].W_dec_FD for up in pattern.sources])
+        decoders = [self.dictionaries[up].W_dec_FD for up in pattern.sources]
         values_TK = torch.cat([run.features[up].values_TK for up in pattern.sources], 1)
         first, indices = 0, []
         for up, width in zip(pattern.sources, pattern.widths, strict=True):
@@ -209,14 +209,12 @@ class PrunedSuite:
             first += width
         indices_TK = torch.cat(indices, 1)
         if here.kind == "mlp_in":
-            left_FD = block.ln2.into(encoder_DF).T.contiguous()
-            sums_TF = edge_sums(pattern, indices_TK, values_TK, left_FD[None], decoders_ND[None], None)
-            return sums_TF.view(*frozen.shape, -1) / frozen.scales[here]
-        left_HFE = torch.einsum("hed,df->hfe", block.outputs_HED, encoder_DF).contiguous()
-        right_HNE = torch.einsum("nd,hde->hne", decoders_ND, block.values_HDE).contiguous()
-        return edge_sums(pattern, indices_TK, values_TK, left_HFE, right_HNE, frozen.mixes[here.layer]).view(
-            *frozen.shape, -1
-        )
+            left_HFE, heads = block.ln2.into(encoder_DF).T[None], None
+        else:
+            left_HFE = torch.einsum("hed,df->hfe", block.outputs_HED, encoder_DF)
+            heads = Heads(block.values_HDE, frozen.mixes[here.layer])
+        sums_BSF = edge_sums(pattern, indices_TK, values_TK, left_HFE, decoders, heads).view(*frozen.shape, -1)
+        return sums_BSF / frozen.scales[here] if heads is None else sums_BSF
 
 
 def _active(dictionary: Dictionary, pre_TF: Tensor) -> SparseActs:

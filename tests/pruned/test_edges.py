@@ -6,23 +6,24 @@ import torch
 
 from saecli.core.site import Site
 from saecli.pruned.affine import AffineBlock, Norm
-from saecli.pruned.edges import edge_sums
+from saecli.pruned.edges import Heads, edge_sums
 from saecli.pruned.pattern import Pattern
 
 ONE_EDGE = Pattern((Site(0, "attn_out"),), (1,), torch.tensor([0, 1]).int(), torch.tensor([0]).int())
-READS, WRITES = torch.tensor([[[2.0, 0.0]]]), torch.tensor([[[1.0, 0.0]]])
+READS, WRITES = torch.tensor([[[2.0, 0.0]]]), torch.tensor([[1.0, 0.0]])
 PATTERN = torch.tensor([[[[1.0, 0.0], [0.25, 0.75]]]])
 SCALES = torch.tensor([[2.0], [4.0]])
+HEADS = Heads(torch.eye(2)[None], PATTERN / SCALES[:, 0])
 
 
 def test_an_mlp_feature():
-    found_TF = edge_sums(ONE_EDGE, torch.zeros(1, 1).long(), torch.tensor([[3.0]]), READS, WRITES, None) / 1.5
+    found_TF = edge_sums(ONE_EDGE, torch.zeros(1, 1).long(), torch.tensor([[3.0]]), READS, [WRITES]) / 1.5
     assert found_TF.tolist() == [[4.0]]
 
 
 def test_an_attention_feature():
     values_TK = torch.tensor([[4.0], [8.0]])
-    found_TF = edge_sums(ONE_EDGE, torch.zeros(2, 1).long(), values_TK, READS, WRITES, PATTERN / SCALES[:, 0])
+    found_TF = edge_sums(ONE_EDGE, torch.zeros(2, 1).long(), values_TK, READS, [WRITES], HEADS)
     assert found_TF[1].tolist() == [4.0]
 
 

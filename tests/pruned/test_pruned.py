@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from saecli.core.site import Site
+from saecli.pruned import edges
 from saecli.pruned.measure import cross_entropy
 from saecli.pruned.suite import PrunedSuite
 from tests.pruned.tiny import (
@@ -84,6 +85,15 @@ def test_sparse_is_the_definition_forward_and_backward(kind, shared):
     masks = random_masks(of, suite)
     pruned = PrunedSuite(of, suite, connections(of, suite, masks))
     assert_equals_the_definition(of, suite, masks, pruned, TOLERANCE[kind])
+
+
+def test_the_parts_in_which_it_is_computed_change_nothing(monkeypatch):
+    monkeypatch.setattr(edges, "_POSITIONS", 4)
+    monkeypatch.setattr(edges, "_COORDINATES", 7)
+    of = model()
+    suite = random_suite(of)
+    masks = random_masks(of, suite)
+    assert_equals_the_definition(of, suite, masks, PrunedSuite(of, suite, connections(of, suite, masks)), 1e-12)
 
 
 @pytest.mark.parametrize("arch", ["abstopk", "jumprelu", "standard", "gated", "groupmax", "identity"])
