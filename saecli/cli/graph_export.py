@@ -11,6 +11,7 @@ DOOR = Door(
         ("saecli graph export --to pdf", "the latest trace on sheets of A4 that overlap, with marks"),
         ("saecli graph export graph.json --to neuronpedia", "JSON to upload: labels, supernodes, pinned nodes"),
         ("saecli graph export graph.json --to circuit-tracer --out graphs", "a folder for circuit-tracer start-server"),
+        ("saecli graph export graph.json --to saecli --supernodes supernodes.json", "groups made in the page, kept"),
         ("saecli graph export austin.json --to graphml --out austin.graphml", "for Gephi, Cytoscape, networkx"),
     ],
     keeps_run=False,

@@ -112,6 +112,13 @@ class ExportConfig(CallConfig):
         complete="files",
         session=True,
     )
+    supernodes: str | None = option(
+        None,
+        help="Groups of nodes in place of the graph's own: a file that its page saved, or label, one group for every "
+        "label that several features have.",
+        metavar="FILE|label",
+        complete="files",
+    )
     overwrite: bool = option(False, help="Replace what is there.", flag="--overwrite", session=True)
 
     def validate(self) -> None:

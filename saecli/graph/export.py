@@ -18,6 +18,7 @@ from saecli.core.result import Result, field_doc
 from saecli.formats.documents import read_document
 from saecli.formats.graph_file import read_graph_file
 from saecli.formats.neuronpedia_write import to_document
+from saecli.formats.supernodes import with_supernodes
 from saecli.graph.config import ExportConfig
 from saecli.graph.source import source_path
 
@@ -66,6 +67,8 @@ def run(config: ExportConfig, progress: Progress) -> ExportResult:
     """
     path = source_path(config.graph)
     graph, _ = read_graph_file(path)
+    if config.supernodes is not None:
+        graph = with_supernodes(graph, config.supernodes)
     to = config.to or ""
     out = Path(config.out or f"{_stem(path)}{_SUFFIXES.get(to, f'.{to}')}")
     folder = to in ("csv", "circuit-tracer")

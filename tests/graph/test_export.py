@@ -224,3 +224,37 @@ def test_bad_calls_write_nothing(tmp_path, saecli):
         assert (got.code, got.err.count("\n")) == (code, 1), got.err
         assert words in got.err
     assert sorted(tmp_path.iterdir()) == sorted([*before])
+
+
+def test_groups_that_the_page_saved_go_into_the_graph(saecli, tmp_path: Path):
+    path = write(hand_made(), tmp_path / "graph.json")
+    made = {"schema": "saecli.supernodes/1", "supernodes": {"a b": ["8:331@2", "7:5@0"]}}
+    (tmp_path / "groups.json").write_text(json.dumps(made))
+    done = saecli("graph", "export", path, "--to", "saecli", "--supernodes", "groups.json", "--out", "new.json")
+    assert done.code == 0, done.err
+    graph, _ = read_graph_file(tmp_path / "new.json")
+    assert graph.supernodes == {"a b": tuple(map(parse_address, ("8:331@2", "7:5@0")))}
+    done = saecli("graph", "export", path, "--to", "neuronpedia", "--supernodes", "label", "--out", "np.json")
+    assert done.code == 0, done.err
+    assert read_graph_file(tmp_path / "np.json")[0].supernodes == {
+        "E6 mine .91": tuple(map(parse_address, ("7:5@0", "7:5@2")))
+    }
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ({"schema": "saecli.supernodes/1", "supernodes": {"a": ["8:9@2"]}}, "names 8:9@2, which the graph does not"),
+        ({"schema": "saecli.supernodes/1", "supernodes": {"a": ["what"]}}, "'what' is no feature address"),
+        ({"schema": "saecli.supernodes/1", "supernodes": {"a": "8:331@2"}}, "is no list of nodes"),
+        ({"schema": "saecli.supernodes/2", "supernodes": {}}, "expected saecli.supernodes/1"),
+    ],
+    ids=["unknown", "unreadable", "no-list", "newer"],
+)
+def test_groups_of_something_else_are_refused(saecli, tmp_path: Path, document: dict[str, object], said: str):
+    path = write(hand_made(), tmp_path / "graph.json")
+    (tmp_path / "groups.json").write_text(json.dumps(document))
+    done = saecli("graph", "export", path, "--to", "saecli", "--supernodes", "groups.json", "--out", "new.json")
+    assert done.code == 3
+    assert said in " ".join(done.err.split())
+    assert not (tmp_path / "new.json").exists()
