@@ -6,7 +6,7 @@ DOOR = Door(
     config="saecli.trace.config:TraceConfig",
     engine="saecli.trace.engine:run",
     result="saecli.trace.result:TraceResult",
-    also=("saecli.trace.benchmark_result:BenchmarkResult",),
+    also=("saecli.trace.benchmark_result:BenchmarkResult", "saecli.trace.calibrate_result:CalibrateResult"),
     summary="Trace the circuit behind a prediction: which features help or hurt it, and through which others.",
     examples=[
         ("saecli trace", "the embedded Othello model, every site, a held-out game"),
@@ -16,6 +16,7 @@ DOOR = Door(
         ("saecli trace python-mini --prompt 'for i in ra' --target n", "text, character by character"),
         ("saecli trace gpt2 --prompts pairs.jsonl --method ig --n-prompts 100", "one graph of many prompts"),
         ("saecli trace gpt2 --prompt 'The cat sat' --patch 'The dog sat'", "what the change of a word changes"),
+        ("saecli trace --calibrate othello --percentile 99.9", "from which activation on features count"),
         ("saecli trace --benchmark", "how much of planted circuits each method finds"),
     ],
 )

@@ -10,6 +10,7 @@
     ~/.cache/saecli/labels/DICTIONARY.parquet              descriptions of features of dictionaries
     ~/.cache/saecli/contexts/KEY.safetensors               where features of a dictionary fire most strongly
     ~/.cache/saecli/explanations/MODEL/SOURCE/N.json       what Neuronpedia says of features
+    ~/.cache/saecli/thresholds/DICTIONARY.safetensors      from which activation on features of dictionaries count
     ~/.cache/saecli/lock.json                              what was downloaded from where (see saecli.core.lock)
 
 `--cache-dir DIR`, or SAECLI_CACHE for every command, puts all of it into DIR: DIR/hub, DIR/files, DIR/data
@@ -75,6 +76,15 @@ class Cache:
     def labels_of(self, fingerprint: str) -> Path:
         """The file of descriptions of the features of a dictionary."""
         return self.files.parent / "labels" / f"{fingerprint.replace(':', '-')}.parquet"
+
+    @property
+    def thresholds(self) -> Path:
+        """The folder of activation thresholds of features."""
+        return self.files.parent / "thresholds"
+
+    def thresholds_of(self, fingerprint: str) -> Path:
+        """The file of activation thresholds of the features of a dictionary."""
+        return self.thresholds / f"{fingerprint.replace(':', '-')}.safetensors"
 
     def contexts_of(self, key: str) -> Path:
         """The file of the strongest contexts of the features of a dictionary."""

@@ -18,6 +18,7 @@ from saecli.core.config import (
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR
 from saecli.data.names import data_inputs
+from saecli.trace.calibrate_config import CALIBRATED, CalibrateMixin
 
 AGGREGATES = ("none", "sum", "mean")
 ABLATIONS = ("zero", "mean", "resample", "patch")
@@ -27,7 +28,7 @@ CONTEXT_WIDTH, CONTEXT_SEQUENCES = 5, 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
+class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     """What to trace, how, and how much of it to keep."""
 
     command: ClassVar[str] = "trace"
@@ -160,7 +161,11 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
         None, help="Keep at most this many nodes per site, by absolute effect.", minimum=1, panel="Selection"
     )
     node_threshold: str | None = option(
-        None, help="Keep nodes of at least this absolute effect: 0.05 or 2**-4.", metavar="VALUE", panel="Selection"
+        None,
+        help="Keep nodes of at least this absolute effect, 0.05 or 2**-4; calibrated: features that exceed "
+        "their threshold of --calibrate.",
+        metavar="VALUE|calibrated",
+        panel="Selection",
     )
     top_edges: int | None = option(
         3,
@@ -204,7 +209,7 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
         """Refuse options that contradict each other."""
         if self.benchmark:
             self._check_benchmark()
-        threshold(self.node_threshold, "--node-threshold")
+        _ = self.least_effect
         threshold(self.edge_threshold, "--edge-threshold")
         if self.metric == "kl" and self.method == "gradient":
             raise UsageError(
@@ -265,6 +270,11 @@ class TraceConfig(SitesMixin, ModelConfigMixin, SharedConfig):
             raise UsageError(f"--prompts goes with --method gradient and ig, not {self.method}.", "Use --method ig.")
         if self.metric == "feature":
             raise UsageError("--metric feature is of one input, and --prompts names many.")
+
+    @property
+    def least_effect(self) -> float:
+        """``--node-threshold``, 0 where thresholds are of activations."""
+        return 0.0 if self.node_threshold == CALIBRATED else threshold(self.node_threshold, "--node-threshold")
 
     @property
     def kept_share(self) -> float | None:

@@ -25,13 +25,15 @@ from saecli.core.suite import Suite
 from saecli.formats.labels import find_labels
 from saecli.report.write import write_graph
 from saecli.trace.benchmark_result import BenchmarkResult
+from saecli.trace.calibrate_result import CalibrateResult
+from saecli.trace.calibrated import calibrated, noted
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import target_address
 from saecli.trace.many import by_prompts
 from saecli.trace.methods import Pinning, method
 from saecli.trace.passes import Passes
 from saecli.trace.result import TraceResult
-from saecli.trace.select import Pin, pinned_nodes
+from saecli.trace.select import Choice, Pin, pinned_nodes
 from saecli.trace.told import tell
 
 
@@ -41,6 +43,10 @@ def plan(config: TraceConfig) -> list[str]:
         from saecli.trace.benchmark import plan_benchmark
 
         return plan_benchmark()
+    if config.calibrate is not None:
+        from saecli.trace.calibrate import plan_calibrate
+
+        return plan_calibrate(config)
     from zoo.load import load_suite
 
     suite = load_suite(config.suite or config.model)
@@ -57,12 +63,16 @@ def plan(config: TraceConfig) -> list[str]:
     return lines
 
 
-def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | BenchmarkResult:
+def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | BenchmarkResult | CalibrateResult:
     """Trace and write the graph in every format."""
     if config.benchmark:
         from saecli.trace.benchmark import run_benchmark
 
         return run_benchmark(config, run, progress)
+    if config.calibrate is not None:
+        from saecli.trace.calibrate import run_calibrate
+
+        return run_calibrate(config, run, progress)
     from zoo.load import attach, load_model, load_suite, locate_model, locate_suite
 
     device, dtype = torch_device(config.device), torch_dtype(config.dtype)
@@ -167,7 +177,7 @@ def trace(
             "suite_fingerprint": suite.fingerprint,
             **({"metric": recipe_of(first.metric)} if config.prompts is None else {}),
         },
-        settings=_settings(config, len(questions), passes.stands_in),
+        settings=_settings(config, len(questions), passes.stands_in) | noted(calibrated(config, suite, passes.sites)),
     )
     return _labelled(graph, suite, labels or Labels())
 
@@ -207,9 +217,10 @@ def _prepare(
         if not sites:
             raise UsageError(f"--layers {config.layers} selects no site before the target {config.target}.")
     passes = Passes(config, model, suite, sites, progress)
+    thresholds = {site: one.values_F for site, one in calibrated(config, suite, sites).items()}
 
-    def pin(nodes: Mapping[Site, SiteNodes]) -> list[Pin]:
-        return _pinned(config, nodes, suite)
+    def pin(nodes: Mapping[Site, SiteNodes]) -> Choice:
+        return Choice(_pinned(config, nodes, suite), thresholds)
 
     return questions, passes, pin
 

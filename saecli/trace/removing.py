@@ -18,7 +18,7 @@ from saecli.trace.config import TraceConfig
 from saecli.trace.draft import Draft, addresses, nodes_of, target_address, totals_of
 from saecli.trace.methods import Pinning
 from saecli.trace.passes import Passes
-from saecli.trace.select import pinned_nodes, select_nodes, strongest_edges
+from saecli.trace.select import considered, pinned_nodes, select_nodes, strongest_edges
 
 WOKEN_PER_SITE = 20
 """Features that wake up under ablation, kept at each site unless ``--top-nodes`` says otherwise."""
@@ -38,6 +38,7 @@ def by_ablation(config: TraceConfig, question: Question, passes: Passes, pin: Pi
         nodes = clean.nodes[site].features
         if any(pin.site == site for pin in pinned):
             nodes = nodes.take(pinned_nodes(nodes, pinned))
+        nodes = nodes.take(considered(nodes, pinned))
         removal = removals(nodes, where, length)
         measured[site] = _as_nodes(removal, ablation.effects(removal))
         removed[site] = removal

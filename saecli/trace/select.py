@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from saecli.attribution.clean import SiteNodes
+from saecli.attribution.clean import ERROR, SiteNodes
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig, threshold
 
@@ -20,6 +21,57 @@ class Pin:
     site: Site
     index: int
     position: int | None = None
+
+
+class Choice(Sequence[Pin]):
+    """What the user chose among nodes: pins, and which features count at all.
+
+    Args:
+        pins: Features that stay.
+        thresholds: By site, from which activation on a feature counts [F]; where there are none it always does.
+        thinned: A site of which only some features count.
+        fraction: How many of those that are active there.
+        seed: Which.
+    """
+
+    def __init__(
+        self,
+        pins: Sequence[Pin] = (),
+        thresholds: Mapping[Site, Tensor] | None = None,
+        thinned: Site | None = None,
+        fraction: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        self._pins = tuple(pins)
+        self._thresholds = dict(thresholds or {})
+        self._thinned, self._fraction, self._seed = thinned, fraction, seed
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._pins[place]
+
+    def __len__(self) -> int:
+        return len(self._pins)
+
+    def counts(self, nodes: SiteNodes) -> Tensor:
+        """Mask [N] of the nodes of one site that count; errors and pinned features do."""
+        counts_N = torch.ones_like(nodes.index_N, dtype=torch.bool)
+        feature_N = nodes.index_N != ERROR
+        if (floor_F := self._thresholds.get(nodes.site)) is not None:
+            floor_N = floor_F.to(nodes.activation_N)[nodes.index_N.clamp_min(0)]
+            counts_N &= nodes.activation_N.abs() > floor_N
+        if nodes.site == self._thinned:
+            active_U = nodes.index_N[feature_N].unique()
+            generator = torch.Generator().manual_seed(self._seed)
+            order = torch.randperm(len(active_U), generator=generator)[: int(len(active_U) * self._fraction)]
+            counts_N &= torch.isin(nodes.index_N, active_U[order.to(active_U.device)])
+        return counts_N | ~feature_N | pinned_nodes(nodes, self)
+
+
+def considered(nodes: SiteNodes, chosen: Collection[Pin]) -> Tensor:
+    """Mask [N] of the nodes of one site that count; all without a :class:`Choice`."""
+    if isinstance(chosen, Choice):
+        return chosen.counts(nodes)
+    return torch.ones_like(nodes.index_N, dtype=torch.bool)
 
 
 def pinned_nodes(nodes: SiteNodes, pinned: Collection[Pin]) -> Tensor:
@@ -43,10 +95,10 @@ def select_nodes(
 
 def kept_nodes(config: TraceConfig, nodes: SiteNodes, pinned: Collection[Pin] = ()) -> Tensor:
     """Mask [N] of the nodes of one site to keep; nodes without any effect only if pinned."""
-    size_N = nodes.effect_N.abs()
+    size_N = nodes.effect_N.abs() * considered(nodes, pinned)
     order = size_N.argsort(descending=True, stable=True)
     keep = size_N[order] > 0
-    keep &= size_N[order] >= threshold(config.node_threshold, "--node-threshold")
+    keep &= size_N[order] >= config.least_effect
     if config.top_nodes is not None:
         keep &= torch.arange(len(keep), device=keep.device) < config.top_nodes
     if config.kept_share is not None and config.kept_share < 1:
