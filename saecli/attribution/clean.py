@@ -125,7 +125,8 @@ def clean_run(
         raise UsageError("There is no site to trace.")
     if odd := [str(site) for site in dictionaries if site.kind not in TRACED_KINDS]:
         raise UsageError(
-            f"dictionaries at {', '.join(odd)} cannot be traced", f"traced kinds: {', '.join(TRACED_KINDS)}"
+            f"Dictionaries at {', '.join(odd)} cannot be traced by what their removal changes there.",
+            f"Traced kinds are {', '.join(TRACED_KINDS)}; trace transcoders with --method direct.",
         )
     end = metric.site(model.info)
     if end.kind not in TRACED_KINDS:
@@ -182,7 +183,10 @@ def _traced(dictionary: Dictionary) -> Dictionary:
     """The dictionary, if it can be traced."""
     config = dictionary.config
     if config.reads != config.writes:
-        raise UsageError(f"Tracing through transcoders is not supported yet ({config.reads}).")
+        raise UsageError(
+            f"The transcoder that reads {config.reads} adds nothing there, so nothing of it can be removed there.",
+            "Trace transcoders with --method direct, or leave them out with --kind.",
+        )
     if config.options.get("skip"):
         raise UsageError(f"Dictionaries with a skip path beside their features are not traced ({config.reads}).")
     if not dictionary.positionwise:

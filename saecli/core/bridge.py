@@ -158,14 +158,21 @@ class BridgeModel(HookedModel):
             out = out if isinstance(out, Tensor) else out[0]
             return part.ln2_post(out) if hasattr(part, "ln2_post") else out
 
-        return Block(part.ln1, attention, part.ln2, mlp, self.info.parallel, _weights(part))
+        post = getattr(part, "ln1_post", None)
+        return Block(part.ln1, attention, part.ln2, mlp, self.info.parallel, _weights(part), post)
 
     def embed(self, tokens: Tensor) -> Tensor:
         start = Site(0, "resid_pre")
         return self.run(tokens, read=[start], stop_after=start).sites[start]
 
     def unembed(self, resid: Tensor) -> Tensor:
-        logits = self._bridge.unembed(self._bridge.ln_final(resid))
+        return self.head(self.final_norm(resid))
+
+    def final_norm(self, resid: Tensor) -> Tensor:
+        return self._bridge.ln_final(resid)
+
+    def head(self, normed: Tensor) -> Tensor:
+        logits = self._bridge.unembed(normed)
         cap = getattr(self._bridge.cfg, "output_logits_soft_cap", None)
         return cap * torch.tanh(logits / cap) if cap is not None and cap > 0 else logits
 

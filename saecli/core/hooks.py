@@ -137,14 +137,21 @@ class ThinModel(HookedModel):
             return part.add_mlp(part.mlp(mlp_in))
 
         weights = self.paths.weights(part.block, self.info)
-        return Block(part.ln1, attention, part.ln2, mlp, self.info.parallel, weights)
+        post = None if part.attention_post is part.attention else part.attention_post
+        return Block(part.ln1, attention, part.ln2, mlp, self.info.parallel, weights, post)
 
     def embed(self, tokens: Tensor) -> Tensor:
         start = Site(0, "resid_pre")
         return self.run(tokens, read=[start], stop_after=start).sites[start]
 
     def unembed(self, resid: Tensor) -> Tensor:
-        logits = self._unembed(self._final_norm(resid))
+        return self.head(self.final_norm(resid))
+
+    def final_norm(self, resid: Tensor) -> Tensor:
+        return self._final_norm(resid)
+
+    def head(self, normed: Tensor) -> Tensor:
+        logits = self._unembed(normed)
         cap = self.paths.softcap
         return logits if cap is None else cap * torch.tanh(logits / cap)
 

@@ -113,6 +113,7 @@ class Block:
         mlp: mlp_in [B, S, d] → mlp_out (post-norm included). Position-wise, as are the norms.
         parallel: Whether ln2 reads resid_pre.
         weights: The block's weights.
+        attention_post: The norm that ends ``attention``; None where there is none.
     """
 
     ln1: Callable[[Tensor], Tensor]
@@ -121,6 +122,7 @@ class Block:
     mlp: Callable[[Tensor], Tensor]
     parallel: bool
     weights: BlockWeights
+    attention_post: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, resid_pre: Tensor) -> Tensor:
         """resid_pre [B, S, d] → resid_post."""
@@ -199,3 +201,11 @@ class HookedModel(ABC):
     @abstractmethod
     def unembed(self, resid: Tensor) -> Tensor:
         """Final residual stream [..., d] → logits [..., V] (final norm and soft-capping included)."""
+
+    def final_norm(self, resid: Tensor) -> Tensor:
+        """Final residual stream [..., d] → what :meth:`head` is given; the same where the model has no last norm."""
+        return resid
+
+    def head(self, normed: Tensor) -> Tensor:
+        """What the last norm makes [..., d] → logits [..., V]; ``unembed`` is ``head`` of ``final_norm``."""
+        return self.unembed(normed)

@@ -12,7 +12,7 @@ from saecli.report.layout import Layout
 from saecli.report.measure import number_text, visible
 from saecli.report.weights import strongest_weights
 
-_METHODS = {"gradient": "gradient attribution", "ig": "integrated gradients"}
+_METHODS = {"gradient": "gradient attribution", "ig": "integrated gradients", "direct": "direct effects"}
 
 _WITHOUT = {
     "mean": "with its mean over data",

@@ -110,12 +110,14 @@ class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         panel="Input",
     )
 
-    method: str = option(
-        "gradient",
+    method: str | None = option(
+        None,
         help="First-order effects; integrated gradients, first-order effects averaged on the way to the removal of a "
-        "whole site; ablation, removing features one by one and watching activations change; or exact, removing "
-        "features and errors one by one and measuring every edge by itself.",
-        choices=("gradient", "ig", "ablation", "exact"),
+        "whole site; ablation, removing features one by one and watching activations change; exact, removing "
+        "features and errors one by one and measuring every edge by itself; or direct, for transcoders: what features "
+        "do to each other where norms keep their scales and attention its patterns. If not given, direct for "
+        "transcoders and gradient else.",
+        choices=("gradient", "ig", "ablation", "exact", "direct"),
         panel="Method",
     )
     steps: int = option(STEPS, help="With ig: points on the way.", minimum=1, panel="Method")
@@ -211,12 +213,12 @@ class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
             self._check_benchmark()
         _ = self.least_effect
         threshold(self.edge_threshold, "--edge-threshold")
-        if self.metric == "kl" and self.method == "gradient":
+        if self.metric == "kl" and self.method in (None, "gradient", "direct"):
             raise UsageError(
                 "--metric kl has no gradient at the unmodified input.", "Add --method ablation, exact or ig."
             )
         if self.method != "ig" and (self.steps != STEPS or self.rule != RULES[0]):
-            raise UsageError(f"--steps and --rule belong to --method ig, not {self.method}.", "Add --method ig.")
+            raise UsageError("--steps and --rule belong to --method ig.", "Add --method ig.")
         self._check_prompts()
         if self.ablation == "patch" and self.patch is None and self.prompts is None:
             raise UsageError("--ablation patch needs a counterfactual.", "Add --patch TEXT.")
@@ -230,6 +232,10 @@ class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
             raise UsageError("--context-width and --context-sequences belong to --contexts.", "Add --contexts 6.")
         if self.positions != "each" and self.method != "ablation":
             raise UsageError(f"--positions {self.positions} belongs to --method ablation.")
+        if self.method == "direct" and (self.ablation not in (None, "zero") or self.patch is not None):
+            raise UsageError(
+                "--method direct follows what is there, and nothing takes its place: no --ablation, no --patch."
+            )
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """Also the descriptions of features that the user's cache holds."""
@@ -266,7 +272,7 @@ class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         for name in ("game", "prompt", "patch", "at", "target"):
             if getattr(self, name) is not None:
                 raise UsageError(f"--{name} is of one input, and --prompts names many.", "Keep one.")
-        if self.method not in ("gradient", "ig"):
+        if self.method not in (None, "gradient", "ig"):
             raise UsageError(f"--prompts goes with --method gradient and ig, not {self.method}.", "Use --method ig.")
         if self.metric == "feature":
             raise UsageError("--metric feature is of one input, and --prompts names many.")

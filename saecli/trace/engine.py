@@ -30,7 +30,7 @@ from saecli.trace.calibrated import calibrated, noted
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import target_address
 from saecli.trace.many import by_prompts
-from saecli.trace.methods import Pinning, method
+from saecli.trace.methods import Pinning, method, with_method
 from saecli.trace.passes import Passes
 from saecli.trace.result import TraceResult
 from saecli.trace.select import Choice, Pin, pinned_nodes
@@ -50,6 +50,7 @@ def plan(config: TraceConfig) -> list[str]:
     from zoo.load import load_suite
 
     suite = load_suite(config.suite or config.model)
+    config = with_method(config, suite)
     labels = " ".join(suite.label(site) for site in suite.resolve(config.layers, config.kind))
     lines = [f"Traces {config.model} by {config.method} at {labels}"]
     if config.method == "exact":
@@ -79,6 +80,7 @@ def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | Benc
     locate_model(config.model)  # a model that is not there is named before its suite
     suite = load_suite(config.suite or config.model, device=device, dtype=dtype)
     sites = suite.resolve(config.layers, config.kind)
+    config = with_method(config, suite)
     place = locate_suite(config.suite or config.model)
     labels = find_labels(config.labels, place, (suite.fingerprints[site] for site in sites))
     model = load_model(config.model, suite.info.processing, device)
@@ -138,6 +140,7 @@ def trace(
         InputError: An input that cannot be read, is illegal, or too long.
         Failure: Nothing has any effect on the target.
     """
+    config = with_method(config, suite)
     questions, passes, pin = _prepare(config, model, suite, progress)
     first = questions[0]
     names = [suite.label(site) for site in passes.sites]
@@ -158,8 +161,8 @@ def trace(
     positions = first.positions if len(questions) == 1 else _columns(config, questions)
     graph = FeatureGraph(
         title=f"{_name(model)} · why {asked.target}?",
-        method=config.method,
-        edge_meaning="activation" if config.method == "ablation" else "metric",
+        method=str(config.method),
+        edge_meaning="activation" if config.method in ("ablation", "direct") else "metric",
         metric=asked,
         positions=positions,
         sites=tuple(names),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import torch
 
 from saecli.asking.question import Question
-from saecli.attribution.gradient import direct_edges
+from saecli.attribution.clean import SiteNodes
+from saecli.attribution.gradient import EdgeBlock, direct_edges
 from saecli.core.address import Address
 from saecli.core.graph import Edge, Node
 from saecli.core.progress import Progress
+from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import Draft, addresses, nodes_of, target_address, totals_of
 from saecli.trace.methods import Pinning
@@ -22,15 +26,35 @@ def by_gradient(config: TraceConfig, question: Question, passes: Passes, pin: Pi
     progress("edges")
     nodes = select_nodes(config, clean.nodes, pin(clean.nodes))
     tokens = clean.tokens.take(kept_nodes(config, clean.tokens))
-    target = target_address(clean.metric)
-    draft = Draft({}, [], totals_of(clean.nodes, nodes))
-    for found in nodes.values():
+    edges = direct_edges(clean, nodes, tokens=tokens)
+    return draft_of(config, clean.nodes, nodes, tokens, edges, target_address(clean.metric))
+
+
+def draft_of(
+    config: TraceConfig,
+    every: Mapping[Site, SiteNodes],
+    kept: Mapping[Site, SiteNodes],
+    tokens: SiteNodes,
+    edges: Iterable[Sequence[EdgeBlock]],
+    target: Address,
+) -> Draft:
+    """The nodes kept, the strongest edges into each, and the tokens that an edge leads from.
+
+    Args:
+        config: Which edges are kept.
+        every, kept: All nodes, and those that stay.
+        tokens: Token nodes that can stay.
+        edges: All edges into some children, then into others; the target's have no children.
+        target: The metric's own node.
+    """
+    draft = Draft({}, [], totals_of(every, kept))
+    for found in kept.values():
         draft.nodes.update((node.address, node) for node in nodes_of(found))
     used: set[Address] = set()
     token_addresses = [
         Address("token", None, int(i), int(p)) for i, p in zip(tokens.index_N, tokens.position_N, strict=True)
     ]
-    for blocks in direct_edges(clean, nodes, tokens=tokens):
+    for blocks in edges:
         if not blocks:
             continue
         children = blocks[0].children

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from saecli.asking.question import Question
 from saecli.attribution.clean import CleanRun, clean_run
+from saecli.attribution.direct import DirectRun, direct_run
 from saecli.attribution.integrated import integrate
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
@@ -63,6 +64,12 @@ class Passes:
         for site, gap in done.gaps().items():
             self._gaps[site] = max(gap, self._gaps.get(site, 0.0))
         return done.clean
+
+    def replaced(self, question: Question) -> DirectRun:
+        """The pass in the local replacement model."""
+        found = direct_run(self.model, self._chosen, question.tokens_S, question.metric)
+        self._values[id(question)] = found.value
+        return found
 
     @property
     def value(self) -> float:
