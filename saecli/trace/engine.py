@@ -185,16 +185,6 @@ def trace(
     return _labelled(graph, suite, labels or Labels())
 
 
-SETTINGS = (
-    "layers",
-    "kind",
-    "steps",
-    "rule",
-    "positions",
-    "keep",
-    "top_nodes",
-    "node_threshold",
-    "top_edges",
 def _prepare(
     config: TraceConfig, model: HookedModel, suite: Suite, progress: Progress
 ) -> tuple[list[Question], Passes, Pinning]:
@@ -228,6 +218,16 @@ def _prepare(
     return questions, passes, pin
 
 
+SETTINGS = (
+    "layers",
+    "kind",
+    "steps",
+    "rule",
+    "positions",
+    "keep",
+    "top_nodes",
+    "node_threshold",
+    "top_edges",
     "edge_threshold",
     "pin",
     "patch",
