@@ -21,7 +21,7 @@ class Frozen:
         tokens_BS: The token ids.
         embedded_BSD: resid_pre of block 0.
         final_BSD: The final residual stream.
-        scales: Module (by the site it reads) → what the norm before the block's attention or MLP divides by, [B, S, 1].
+        scales: Module (by the site it reads) → what the norm before it divides by, [B, S, 1].
         mixes: Layer → attention pattern over the scale of the position attended to, [B, H, S, S], of layers with an
             attention dictionary.
         inputs: Site read → its value [B, S, d].
@@ -56,17 +56,20 @@ def freeze(model: HookedModel, modules: Collection[Module], tokens_BS: Tensor) -
     """
     first, last = Site(0, "resid_pre"), Site(model.info.n_layers, "resid_pre")
     aux: list[tuple[int, Aux]] = []
-    for module in modules:
+    dictionaries = [module for module in modules if module.what == "features"]
+    for module in dictionaries:
         attends = module.reads.kind == "attn_out"
         aux.append((module.reads.layer, "ln1_scale" if attends else "ln2_scale"))
         if attends:
             aux.append((module.reads.layer, "attn_pattern"))
-    sites = {first, last} | {site for module in modules for site in (module.reads, module.writes)}
+    if ends := [module.reads for module in modules if module.what == "logits"]:
+        aux.append((ends[0].layer, "final_scale"))
+    sites = {first, last} | {site for module in dictionaries for site in (module.reads, module.writes)}
     run = model.run(tokens_BS, read=sites, aux=aux)
     scales = {
         module.reads: run.aux[module.reads.layer, "ln1_scale" if module.reads.kind == "attn_out" else "ln2_scale"]
-        for module in modules
-    }
+        for module in dictionaries
+    } | {end: run.aux[end.layer, "final_scale"] for end in ends}
     return Frozen(
         tokens_BS,
         run.sites[first],
@@ -77,6 +80,6 @@ def freeze(model: HookedModel, modules: Collection[Module], tokens_BS: Tensor) -
             for site, scale in scales.items()
             if site.kind == "attn_out"
         },
-        {module.reads: run.sites[module.reads] for module in modules},
-        {module.reads: run.sites[module.writes] for module in modules},
+        {module.reads: run.sites[module.reads] for module in dictionaries},
+        {module.reads: run.sites[module.writes] for module in dictionaries},
     )

@@ -10,7 +10,7 @@ from torch import Tensor
 from saecli.core.connections import Connections, Module
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.errors import InputError, UsageError
-from saecli.core.model import HookedModel
+from saecli.core.model import HookedModel, ModelInfo
 from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.pruned.affine import AffineBlock
@@ -50,14 +50,14 @@ def modules_of(suite: Suite, n_layers: int) -> tuple[Module, ...]:
     return tuple(modules)
 
 
-def check_connections(suite: Suite, modules: tuple[Module, ...], connections: Connections, *, parallel: bool) -> None:
-    """Check that connections are between these modules.
+def check_connections(suite: Suite, modules: tuple[Module, ...], connections: Connections, info: ModelInfo) -> None:
+    """Check that connections are between these modules and the ends of this model.
 
     Raises:
         InputError: Other modules, numbers of features or blocks, or those of a suite with another fingerprint.
     """
     name = suite.info.name
-    theirs = {module.reads: module for module in connections.modules}
+    theirs = {module.reads: module for module in connections.modules if module.what == "features"}
     for module in modules:
         other = theirs.pop(module.reads, None)
         if other is None:
@@ -69,11 +69,20 @@ def check_connections(suite: Suite, modules: tuple[Module, ...], connections: Co
             )
     if theirs:
         raise InputError(f"The connections have the module {next(iter(theirs))}, which {name} does not have.")
-    if connections.parallel != parallel:
+    for end in connections.modules:
+        if end.what != "features" and end not in (
+            Module.embed(info.d_vocab),
+            Module.logits(info.n_layers, info.d_vocab),
+        ):
+            raise InputError(
+                f"The connections have {end.n_latents} {end.what} at {end.reads}, and {info.name} has {info.d_vocab} "
+                f"tokens and {info.n_layers} layers."
+            )
+    if connections.parallel != info.parallel:
         kinds = ("sequential", "parallel")
         raise InputError(
             f"The connections are of {kinds[connections.parallel]} blocks, and those of the model of {name} are "
-            f"{kinds[parallel]}."
+            f"{kinds[info.parallel]}."
         )
     theirs_is = connections.suite_fingerprint
     if theirs_is and theirs_is != suite.fingerprint:

@@ -8,9 +8,14 @@ features of upstream module u, whose decoder is W^u and bias b^u, and M the conn
                                                                           (e_j W_O,hᵀ) · (V_hᵀ W^u_i) f^u_i(k)
 
 plus the encoder's own bias terms; ẽ is the encoder behind the norm's gain and centring (:mod:`saecli.pruned.affine`).
-Features follow from π by the dictionary's own activation function, and the module writes f W + b. The embedding and all
-biases are never pruned. Where all features are connected the same is computed as what it then is: the dictionary on the
-reconstructed residual stream.
+Features follow from π by the dictionary's own activation function, and the module writes f W + b. Biases and the
+embedding of positions are never pruned; that of tokens is where the connections name it as a module: token v is then a
+feature that is 1 where it stands, and x₀ the rest of the embedding. Where the connections name the logits, logit v is
+π_v = u_v · (x₀ + Σ_u b^u) / s + Σ_{u, i ∈ M_v} (u_v · W^u_i) f^u_i / s plus a constant, s the frozen scale of the final
+norm and u the unembedding behind its gain, less its mean over tokens.
+
+Where all features are connected the same is computed as what it then is: the dictionary on the reconstructed residual
+stream.
 
 Source: the sparsely connected autoencoders of https://github.com/jacobcd52/dictionary_learning.
 """
@@ -18,7 +23,7 @@ Source: the sparsely connected autoencoders of https://github.com/jacobcd52/dict
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +37,7 @@ from saecli.core.suite import Suite
 from saecli.dictionaries.topk import TopK
 from saecli.pruned.affine import AffineBlock
 from saecli.pruned.edges import Heads, edge_sums
+from saecli.pruned.ends import logit_constant, logit_directions, token_directions
 from saecli.pruned.frozen import Frozen, freeze
 from saecli.pruned.measure import FvuMode, cross_entropy, fvu
 from saecli.pruned.modules import check_affine, check_connections, modules_of, true_errors
@@ -47,11 +53,15 @@ class PrunedRun:
             error.
         features: Active features of the T = B·S tokens, row by row.
         preactivations: Pruned pre-activations [B, S, F], if they were asked for.
+        tokens: The tokens as features, where the connections name them as a module.
+        logits_BSV: Pruned logits, where the connections name them; up to a constant of every position.
     """
 
     written: dict[Site, Tensor]
     features: dict[Site, SparseActs]
     preactivations: dict[Site, Tensor] = field(default_factory=dict)
+    tokens: SparseActs | None = None
+    logits_BSV: Tensor | None = None
 
 
 class PrunedSuite:
@@ -70,7 +80,8 @@ class PrunedSuite:
             connections the pass is then the model.
 
     Attributes:
-        modules: The modules, in the order of computation.
+        modules: The modules with dictionaries, in the order of computation.
+        ends: Of the embedding of tokens and the logits those that the connections name.
         dictionaries: Their dictionaries, by the site read.
         patterns: The connections of every module, as CSR; empty where all features are connected.
 
@@ -101,17 +112,22 @@ class PrunedSuite:
         self.model, self.connections, self.compat, self.errors = model, connections, compat, errors
         self.modules = modules_of(suite, info.n_layers)
         suite.attach(model)
-        check_connections(suite, self.modules, connections, parallel=info.parallel)
+        check_connections(suite, self.modules, connections, info)
         self.dictionaries: dict[Site, Dictionary] = {module.reads: suite[module.reads] for module in self.modules}
         exact = {layer: AffineBlock.of(model.block(layer)) for layer in range(info.n_layers)}
         check_affine(model, self.modules, exact)
         self.affine = exact
         if compat or not centre:
             self.affine = {layer: AffineBlock.of(model.block(layer), centre=False) for layer in exact}
+        self.ends = {module.what: module for module in connections.modules if module.what != "features"}
+        self._tokens_VD = token_directions(model) if "tokens" in self.ends else None
+        self._logits_VD = logit_directions(model) if "logits" in self.ends else None
+        self._constant_V = logit_constant(model) if "logits" in self.ends else None
         self.patterns: dict[Site, Pattern] = {}
         if connections.rule != "all":
             device = next(model.module.parameters()).device
-            self.patterns = {down.reads: Pattern.of(connections, down.reads, device) for down in self.modules}
+            downs = [*self.modules, *self.ends.values()]
+            self.patterns = {down.reads: Pattern.of(connections, down.reads, device) for down in downs}
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The parameters of all dictionaries."""
@@ -120,7 +136,7 @@ class PrunedSuite:
 
     def freeze(self, tokens_BS: Tensor) -> Frozen:
         """What the pass needs of the true model on these tokens."""
-        return freeze(self.model, self.modules, tokens_BS)
+        return freeze(self.model, [*self.modules, *self.ends.values()], tokens_BS)
 
     def run(self, frozen: Frozen, *, keep_preactivations: bool = False) -> PrunedRun:
         """The pruned pass.
@@ -129,7 +145,9 @@ class PrunedSuite:
             frozen: Of :meth:`freeze`.
             keep_preactivations: Return them too.
         """
-        run = PrunedRun({}, {})
+        tokens_T1 = frozen.tokens_BS.reshape(-1, 1)
+        tokens = SparseActs(tokens_T1, torch.ones_like(tokens_T1, dtype=frozen.embedded_BSD.dtype))
+        run = PrunedRun({}, {}, tokens=tokens if "tokens" in self.ends else None)
         errors = true_errors(self.dictionaries, frozen) if self.errors else {}
         for module in self.modules:
             here = module.reads
@@ -141,12 +159,17 @@ class PrunedSuite:
             run.written[here] = written + errors[here] if here in errors else written
             if keep_preactivations:
                 run.preactivations[here] = pre_BSF
+        if self._logits_VD is not None and self._constant_V is not None:
+            end = self.ends["logits"].reads
+            stream_BSD = _total(*self._base(end, frozen, run, errors))
+            logits_BSV = stream_BSD @ self._logits_VD.T / frozen.scales[end] + self._constant_V
+            run = replace(run, logits_BSV=logits_BSV + self._through(end, frozen, run))
         return run
 
     def dense_features(self, site: Site, run: PrunedRun) -> Tensor:
         """Activations of one module as [T, F]."""
-        acts = run.features[site]
-        dense_TF = acts.values_TK.new_zeros(len(acts.values_TK), self.dictionaries[site].n_latents)
+        acts, decoder_FD = self._source(site, run)
+        dense_TF = acts.values_TK.new_zeros(len(acts.values_TK), len(decoder_FD))
         return dense_TF.scatter_add(1, acts.indices_TK, acts.values_TK)
 
     def residual(self, frozen: Frozen, run: PrunedRun) -> Tensor:
@@ -154,7 +177,9 @@ class PrunedSuite:
         return frozen.embedded_BSD + torch.stack(list(run.written.values())).sum(0)
 
     def logits(self, frozen: Frozen, run: PrunedRun) -> Tensor:
-        """Logits [B, S, V]; the final norm is computed anew, on the reconstructed stream."""
+        """Logits [B, S, V]; where they are not pruned the final norm is computed anew, on the reconstructed stream."""
+        if run.logits_BSV is not None:
+            return run.logits_BSV
         return self.model.unembed(self.residual(frozen, run))
 
     def ce(self, frozen: Frozen, run: PrunedRun) -> Tensor:
@@ -169,52 +194,76 @@ class PrunedSuite:
     # ------------------------------------------------------------------------------------------------------------------
 
     def _upstream(self, here: Site) -> list[Site]:
+        """Modules with dictionaries before another one or before the logits."""
         parallel = self.model.info.parallel
-        down = next(module for module in self.modules if module.reads == here)
+        down = next(module for module in (*self.modules, *self.ends.values()) if module.reads == here)
         return [up.reads for up in self.modules if up.is_upstream_of(down, parallel=parallel)]
+
+    def _base(
+        self, here: Site, frozen: Frozen, run: PrunedRun, errors: dict[Site, Tensor]
+    ) -> tuple[Tensor, list[Tensor]]:
+        """The residual stream that all features of a module share, as a sum: the first, and what is added."""
+        upstream = self._upstream(here)
+        if not self.patterns:
+            return frozen.embedded_BSD, [run.written[up] for up in upstream]
+        start_BSD = frozen.embedded_BSD
+        if self._tokens_VD is not None:
+            start_BSD = start_BSD - self._tokens_VD[frozen.tokens_BS]
+        return start_BSD, [*self._biases(here), *(errors[up] for up in upstream if up in errors)]
+
+    def _biases(self, here: Site) -> list[Tensor]:
+        """Upstream biases that reach a module."""
+        upstream = self._upstream(here)
+        if self.compat and self.patterns:
+            upstream = [up for up in upstream if (here, up) in self.connections.rows]
+        return [self.dictionaries[up].b_dec_D for up in upstream]
 
     def _preactivations(self, here: Site, frozen: Frozen, run: PrunedRun, errors: dict[Site, Tensor]) -> Tensor:
         """[B, S, F]."""
-        dictionary, block, upstream = self.dictionaries[here], self.affine[here.layer], self._upstream(here)
-        if not self.patterns:
-            parts = [run.written[up] for up in upstream]
-            biases = [self.dictionaries[up].b_dec_D for up in upstream]
-        else:
-            kept = [up for up in upstream if (here, up) in self.connections.rows] if self.compat else upstream
-            biases = [self.dictionaries[up].b_dec_D for up in kept]
-            parts = [*biases, *(errors[up] for up in upstream if up in errors)]
+        dictionary, block = self.dictionaries[here], self.affine[here.layer]
+        stream_BSD = _total(*self._base(here, frozen, run, errors))
         if here.kind == "mlp_in":
-            read = block.ln2(_total(frozen.embedded_BSD, parts), frozen.scales[here])
+            read = block.ln2(stream_BSD, frozen.scales[here])
         elif self.compat:
-            bias_D = _total(torch.zeros_like(dictionary.b_dec_D), biases)
-            without = _total(frozen.embedded_BSD, parts) - bias_D
-            read = block.attention(without, frozen.mixes[here.layer])
+            bias_D = _total(torch.zeros_like(dictionary.b_dec_D), self._biases(here))
+            read = block.attention(stream_BSD - bias_D, frozen.mixes[here.layer])
             read = read + block.unmixed(bias_D) / frozen.scales[here]
         else:
-            read = block.attention(_total(frozen.embedded_BSD, parts), frozen.mixes[here.layer])
-        pre_BSF = dictionary.preactivations(read)
+            read = block.attention(stream_BSD, frozen.mixes[here.layer])
+        return dictionary.preactivations(read) + self._through(here, frozen, run)
+
+    def _through(self, here: Site, frozen: Frozen, run: PrunedRun) -> Tensor | float:
+        """What the connected features give: [B, S, F]; 0 where none are listed."""
         pattern = self.patterns.get(here)
         if pattern is None or not pattern.n_edges:
-            return pre_BSF
-        return pre_BSF + self._through(here, pattern, frozen, run)
-
-    def _through(self, here: Site, pattern: Pattern, frozen: Frozen, run: PrunedRun) -> Tensor:
-        """What the connected features give: [B, S, F]."""
-        block, encoder_DF = self.affine[here.layer], self.dictionaries[here].W_enc_DF
-        decoders = [self.dictionaries[up].W_dec_FD for up in pattern.sources]
-        values_TK = torch.cat([run.features[up].values_TK for up in pattern.sources], 1)
+            return 0.0
+        sources = [self._source(up, run) for up in pattern.sources]
+        values_TK = torch.cat([acts.values_TK for acts, _ in sources], 1)
         first, indices = 0, []
-        for up, width in zip(pattern.sources, pattern.widths, strict=True):
-            indices.append(run.features[up].indices_TK + first)
+        for (acts, _), width in zip(sources, pattern.widths, strict=True):
+            indices.append(acts.indices_TK + first)
             first += width
-        indices_TK = torch.cat(indices, 1)
-        if here.kind == "mlp_in":
-            left_HFE, heads = block.ln2.into(encoder_DF).T[None], None
-        else:
-            left_HFE = torch.einsum("hed,df->hfe", block.outputs_HED, encoder_DF)
+        heads = None
+        if here.kind == "attn_out":
+            block = self.affine[here.layer]
+            left_HFE = torch.einsum("hed,df->hfe", block.outputs_HED, self.dictionaries[here].W_enc_DF)
             heads = Heads(block.values_HDE, frozen.mixes[here.layer])
-        sums_BSF = edge_sums(pattern, indices_TK, values_TK, left_HFE, decoders, heads).view(*frozen.shape, -1)
+        elif here.kind == "mlp_in":
+            left_HFE = self.affine[here.layer].ln2.into(self.dictionaries[here].W_enc_DF).T[None]
+        else:
+            left_HFE = self._logits_VD[None]  # pyright: ignore[reportOptionalSubscript]
+        decoders = [decoder_FD for _, decoder_FD in sources]
+        sums_TF = edge_sums(pattern, torch.cat(indices, 1), values_TK, left_HFE, decoders, heads)
+        sums_BSF = sums_TF.view(*frozen.shape, -1)
         return sums_BSF / frozen.scales[here] if heads is None else sums_BSF
+
+    def _source(self, site: Site, run: PrunedRun) -> tuple[SparseActs, Tensor]:
+        """Active features of an upstream module and what each writes."""
+        if site in self.dictionaries:
+            return run.features[site], self.dictionaries[site].W_dec_FD
+        if run.tokens is None or self._tokens_VD is None:
+            raise KeyError(site)
+        return run.tokens, self._tokens_VD
 
 
 def _active(dictionary: Dictionary, pre_TF: Tensor) -> SparseActs:

@@ -24,7 +24,35 @@ def attention(x, weights, pattern_BHSS):
     return torch.einsum("...bhse,hed->...bsd", z, weights.W_O) + weights.b_O
 
 
-def pruned_pass(model, suite, masks, frozen, patterns, *, centre=True, errors=None, compat=()):
+def embedding(frozen, features, masks, here, tokens):
+    """What every feature of a module is given of the embedding, [F, B, S, d]."""
+    stream_BSD: Tensor = frozen.embedded_BSD
+    if tokens is None:
+        return stream_BSD.expand(features, -1, -1, -1)
+    end, table_VD = tokens
+    written_BSD = table_VD[frozen.tokens_BS]
+    return stream_BSD - written_BSD + masks[here, end][:, frozen.tokens_BS][..., None] * written_BSD
+
+
+def pruned_logits(suite, masks, frozen, acts, end, tokens, final_norm, unembedding_VD):
+    """Logits [B, S, V], each of a residual stream of its own, less the mean logit of that stream's tokens.
+
+    Args:
+        end: Site of the logits as a module.
+        final_norm: LayerNorm module.
+    """
+    stream = embedding(frozen, len(unembedding_VD), masks, end, tokens)
+    for up in sorted(suite.sites):
+        stream = (
+            stream
+            + suite[up].b_dec_D
+            + (masks[end, up][:, None, None].to(acts[up].dtype) * acts[up]) @ (suite[up].W_dec_FD)
+        )
+    read = norm(stream, frozen.scales[end], final_norm.weight, final_norm.bias)
+    return torch.einsum("vbsd,vd->bsv", read, unembedding_VD - unembedding_VD.mean(0))
+
+
+def pruned_pass(model, suite, masks, frozen, patterns, *, centre=True, errors=None, compat=(), tokens=None):
     """Modules of the suite in order → pre-activations [B, S, F], dense features [B, S, F], written [B, S, d].
 
     Args:
@@ -33,13 +61,14 @@ def pruned_pass(model, suite, masks, frozen, patterns, *, centre=True, errors=No
         errors: Site → error node, added to what a module writes.
         compat: Not empty: upstream biases count only for these pairs, and reach attention past the pattern, over the
             scale of the position that attends.
+        tokens: Site of the embedding as a module and what tokens write [V, d]; then (down, that site) is masked too.
     """
     order = sorted(suite.sites)
     pres, acts, written = {}, {}, {}
     for here in order:
         dictionary, weights = suite[here], model.block(here.layer).weights
         ups = [up for up in order if (here, up) in masks]
-        stream: Tensor = frozen.embedded_BSD.expand(dictionary.n_latents, -1, -1, -1)
+        stream = embedding(frozen, dictionary.n_latents, masks, here, tokens)
         for up in ups:
             shared = suite[up].b_dec_D + (errors[up] if errors else 0)
             if compat and (here.kind == "attn_out" or (here, up) not in compat):
