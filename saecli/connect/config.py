@@ -42,7 +42,7 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
     )
     sequences: int = option(
         0,
-        help="Sequences to score on, held-out ones first; 0 for as many as have about 65,536 tokens.",
+        help="Sequences to score on, held-out ones first; 0 for as many as have about 32,768 tokens.",
         minimum=0,
         panel="Input",
     )

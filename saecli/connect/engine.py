@@ -34,7 +34,7 @@ from saecli.data.sequences import Sequences
 from saecli.pruned.modules import modules_of
 from saecli.pruned.suite import PrunedSuite
 
-_TOKENS: Final = 1 << 16
+_TOKENS: Final = 1 << 15
 """That are read, nearly, if nobody says otherwise."""
 _COMPARED: Final = 100
 """Connections of a feature that are kept for tables, at least."""

@@ -91,7 +91,7 @@ def gather(
         per_feature: Connections kept of each feature.
         overall: Connections kept of the suite; 0 for none.
         counts: Every C at which the halves are compared.
-        as_reference: Divide ``mean`` as the reference does.
+        as_reference: Divide ``mean`` as the reference does, and subtract no mean before transcoders.
         max_bytes: For the sums of modules that are looked at together.
         progress: Told how far it is.
     """
@@ -100,7 +100,9 @@ def gather(
     groups = groups_of(downs, reader.model.info.n_heads, score, max_bytes or _ROOM)
     for number, group in enumerate(groups):
         where = f"pass {number + 1} of {len(groups)}" if len(groups) > 1 else ""
-        readings = {down.site: reading_of(reader.model, reader.suite, down) for down, _ in group}
+        readings = {
+            down.site: reading_of(reader.model, reader.suite, down, centre=not as_reference) for down, _ in group
+        }
         sums = _summed(reader, [(readings[down.site], rows) for down, rows in group], sequences, score, where, progress)
         for (down, rows), halves in zip(group, sums, strict=True):
             at = downs.index(down)

@@ -23,13 +23,11 @@ from saecli.core.cache import Cache
 from saecli.core.errors import InputError, UsageError
 from saecli.core.fingerprint import fingerprint_module
 from saecli.core.machine import torch_device, torch_dtype
-from saecli.core.model import HookedModel, ModelInfo
+from saecli.core.model import HookedModel
 from saecli.core.progress import Progress
 from saecli.core.run import Run
 from saecli.core.site import Site
 from saecli.core.suite import Suite
-from saecli.data.names import OTHELLO
-from saecli.data.sequences import Sequences, open_sequences
 from saecli.data.vocabulary import Vocabulary
 from saecli.features.harvest import Reader, harvested
 from saecli.formats.code_cache import CodeCache
@@ -37,7 +35,6 @@ from saecli.report.cooc_tables import Analysis as Shown
 from saecli.report.cooc_tables import Report
 from saecli.report.cooc_views import read_views
 
-_TEXT_CONTEXT: Final = 128
 _TOKENS: Final = 1 << 17
 """That are counted, nearly, if nobody says otherwise."""
 _MOVES: Final = ("othello",)
@@ -63,6 +60,7 @@ def run(config: CoocConfig, run: Run, progress: Progress) -> CoocResult | None:
         Failure: The disk is full.
     """
     from zoo.load import attach, load_model, load_vocabulary
+    from zoo.reading import read_sequences
 
     ranks, device = run.ranks, torch_device(config.device)
     views = read_views(Path(config.views)) if config.views else ()
@@ -76,7 +74,18 @@ def run(config: CoocConfig, run: Run, progress: Progress) -> CoocResult | None:
     for suite in suites:
         _refuse_whole_sequences(suite, sites[suite.info.name])
     vocabulary = load_vocabulary(config.model, model.info.vocabulary)
-    data, sequences = _sequences(config, suites, model.info, vocabulary, progress)
+    data, sequences = read_sequences(
+        config.model,
+        suites,
+        model.info,
+        vocabulary,
+        data=config.data,
+        sequences=config.sequences,
+        usual_tokens=_TOKENS,
+        n_ctx=config.n_ctx,
+        pack=config.pack,
+        progress=progress,
+    )
     model.module.to(torch_dtype(config.dtype))  # after the suites have recognised the weights as they are stored
     reader = Reader(model, fingerprint, config.batch_items or 0)
     cache = CodeCache(Cache.at().codes, config.cache_bytes)
@@ -160,55 +169,6 @@ def _refuse_whole_sequences(suite: Suite, sites: Sequence[Site]) -> None:
                 "whole sequences, not positions.",
                 "Choose other sites with --layers and --kind.",
             )
-
-
-def _sequences(
-    config: CoocConfig, suites: Sequence[Suite], info: ModelInfo, vocabulary: Vocabulary, progress: Progress
-) -> tuple[str, Sequences]:
-    """What the model reads, and its name.
-
-    Raises:
-        UsageError: No data are named, or suites that cannot read the same.
-        InputError: They are of another vocabulary.
-    """
-    from zoo.reading import data_of, make_data, other_data
-
-    data = config.data or data_of(config.model, info.vocabulary)
-    if not data:
-        raise UsageError(
-            f"{info.name} reads {info.vocabulary or 'an unknown vocabulary'}, and no data are named.",
-            "Add --data: data:NAME, token shards, text, or hf:ORG/NAME.",
-        )
-    make_data(data, progress)
-    if notice := other_data(config.model, data):
-        progress(notice)
-    starts = {suite.info.bos for suite in suites}
-    if len(starts) > 1:
-        names = " and ".join(suite.info.name for suite in suites)
-        raise UsageError(
-            f"{names} were trained on sequences that begin differently, so no tokens suit all.",
-            "Look at them one by one.",
-        )
-    n_ctx = config.n_ctx
-    if data != OTHELLO and not n_ctx:
-        n_ctx = min([suite.info.context or _TEXT_CONTEXT for suite in suites] + [info.n_ctx])
-    if n_ctx > info.n_ctx:
-        raise UsageError(f"--n-ctx {n_ctx}: {info.name} reads at most {info.n_ctx} positions.")
-    found = open_sequences(
-        data,
-        config.sequences,
-        usual_tokens=_TOKENS,
-        n_ctx=n_ctx,
-        bos=starts.pop(),
-        pack=config.pack,
-        vocabulary=lambda: vocabulary,
-        progress=progress,
-    )
-    if info.vocabulary and found.vocabulary and info.vocabulary != found.vocabulary:
-        raise InputError(f"{data} is written in {found.vocabulary!r}, and {info.name} reads {info.vocabulary!r}.")
-    if (highest := int(found.tokens_BS.max())) >= info.d_vocab:
-        raise InputError(f"{data} has token {highest}, and {info.name} knows tokens 0..{info.d_vocab - 1}.")
-    return data, found
 
 
 def _special(config: CoocConfig, suite: Suite, vocabulary: Vocabulary) -> tuple[int, ...]:

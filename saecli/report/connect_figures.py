@@ -20,6 +20,7 @@ _SHALLOW: Final = 0.7
 """How much of the first layer's colour is grey; the last has none."""
 _DIRECTIONS: Final = {"in": "Features that a feature depends on", "out": "Features that depend on a feature"}
 _LINES: Final = ("-", "--")
+_POSSIBLE: Final = "all that are possible"
 _KEY: Final = 1.4
 """Inches of an entry of a key."""
 
@@ -100,7 +101,7 @@ def _skips(rows: Table, names: Mapping[str, str]) -> Figure | None:
                      alpha=1.0 if number < 5 else 0.55, label=names[file])  # fmt: skip
         for block in blocks:
             axes.plot([block - 0.46, block + 0.46], [possible[block]] * 2, color=INK, linewidth=1.0, linestyle=":",
-                      label="all that are possible" if block == blocks[0] else None)  # fmt: skip
+                      label=_POSSIBLE if block == blocks[0] else None)  # fmt: skip
         axes.set_xticks(blocks)
         axes.set_xlabel("blocks from one feature to the other")
         axes.set_ylabel("share of connections")
@@ -127,6 +128,9 @@ def _importance(rows: Table, names: Mapping[str, str]) -> Figure:
             axes.plot([row["c"] for row in own], [row["kept"] for row in own], linewidth=0.9,
                       color=mix(kinds[site.kind], NEUTRAL, _SHALLOW * (1 - depth)),
                       label=said[site.kind] if site == same[-1] else None)  # fmt: skip
+            end = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 6.5}
+            axes.annotate(str(site.layer), (own[-1]["c"], own[-1]["kept"]), annotation_clip=False, **end,
+                          color=kinds[site.kind])  # fmt: skip
             for row in own:
                 whole.setdefault(row["c"], []).append((row["kept"], row["features"]))
         every = {c: parts for c, parts in sorted(whole.items()) if len(parts) == len(sites)}
@@ -145,6 +149,8 @@ def _importance(rows: Table, names: Mapping[str, str]) -> Figure:
 
 def _key(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda place: labels[place] == _POSSIBLE)
+    handles, labels = [handles[place] for place in order], [labels[place] for place in order]
     columns = min(len(handles), int(figure.get_figwidth() // _KEY))
     legend = figure.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=7)
     for text in legend.get_texts():

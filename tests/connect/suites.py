@@ -31,12 +31,14 @@ def tiny_gpt(*, vocab: int = 11, layers: int = LAYERS, seed: int = 0) -> GPT:
     return model
 
 
-def dictionaries(*, layers: int = LAYERS, latents: int = LATENTS, k: int = 3, seed: int = 1) -> list[Dictionary]:
+def dictionaries(
+    *, layers: int = LAYERS, latents: int = LATENTS, width: int = WIDTH, k: int = 3, seed: int = 1
+) -> list[Dictionary]:
     """TopK dictionaries of attn_out and transcoders from mlp_in to mlp_out, of random weights."""
     generator, made = torch.Generator().manual_seed(seed), []
     for layer in range(layers):
         for reads, writes in (("attn_out", "attn_out"), ("mlp_in", "mlp_out")):
-            config = DictionaryConfig("topk", WIDTH, latents, Site(layer, reads), Site(layer, writes), WIDTH, {"k": k})
+            config = DictionaryConfig("topk", width, latents, Site(layer, reads), Site(layer, writes), width, {"k": k})
             one = make_dictionary(config).requires_grad_(False)
             for parameter in one.parameters():
                 parameter.copy_(torch.randn(parameter.shape, generator=generator))

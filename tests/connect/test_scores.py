@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,11 +12,16 @@ from saecli.connect.gather import gather, groups_of
 from saecli.connect.modules import Down, connected_modules, downs_of
 from saecli.connect.reading import Reading, reading_of, token_directions
 from saecli.connect.scores import scores_of, sums_for
-from saecli.core.connections import Module
+from saecli.core.connections import Connections, Module
 from saecli.core.dictionary import SparseActs
+from saecli.core.folding import folded
+from saecli.core.hooks import thin_gpt
 from saecli.core.site import Site
+from saecli.core.suite import Suite, SuiteInfo
 from saecli.data.sequences import Sequences
-from tests.connect.suites import LATENTS, model_and_suite
+from saecli.pruned.suite import PrunedSuite
+from tests.connect.suites import LATENTS, dictionaries, model_and_suite, tiny_gpt
+from tests.core.tiny_models import tiny
 from tests.twins import connections as twin
 
 DATA_SCORES = ("active-mean", "mean", "max", "gradient")
@@ -112,6 +119,53 @@ def test_groups_hold_every_row_once():
         found = [(down.site, row) for group in groups_of(downs, 2, "gradient", room) for down, rows in group
                  for row in range(rows.start, rows.stop)]  # fmt: skip
         assert found == [(down.site, row) for down in downs for row in range(down.module.n_latents)]
+
+
+def test_the_reference_sums_over_the_pass_with_everything_connected():
+    """Σ f / s times W_enc_j · W_dec_i for transcoders, without division; through attention over B · H · S · S."""
+    _, suite = model_and_suite()
+    model = folded(thin_gpt(tiny_gpt().double()))
+    suite = Suite.of(replace(suite.info, processing="folded"), list(suite.values()))
+    read = Sequences("", sequences().tokens_BS, torch.full((5,), 7), 5)
+    modules = connected_modules(suite, model.info, embed=False, logits=False)
+    pruned = PrunedSuite(model, suite, Connections(modules, "all"), compat=True)
+    reader = Reader(model, suite, rows=2, pruned=pruned)
+    ours = all_scores(reader, downs_of(modules, parallel=False), read, "mean", as_reference=True)
+    frozen = pruned.freeze(read.tokens_BS.long())
+    run = pruned.run(frozen)
+    for down, offset in ((Site(1, "mlp_in"), 2 * LATENTS), (Site(1, "attn_out"), 0)):
+        up = Site(1, "attn_out") if offset else Site(0, "attn_out")
+        acts = pruned.dense_features(up, run)
+        if offset:
+            total = (acts / frozen.scales[down].reshape(-1, 1)).sum(0)
+            expected = suite[down].W_enc_DF.T @ suite[up].W_dec_FD.T * total
+        else:
+            block = model.block(1).weights
+            expected = torch.zeros(LATENTS, LATENTS, dtype=torch.float64)
+            for head in range(2):
+                weights = suite[down].W_enc_DF.T @ (block.W_V[head] @ block.W_O[head]).T @ suite[up].W_dec_FD.T
+                moved = frozen.mixes[1][:, head].sum(1).reshape(-1, 1)
+                expected += weights * (acts * moved).sum(0)
+            expected = expected / (5 * 2 * 7 * 7)
+        torch.testing.assert_close(ours[down][:, offset : offset + LATENTS], expected)
+
+
+def test_parallel_blocks():
+    module, make = tiny("neox")
+    model = make(module.double(), "tiny")
+    suite = Suite.of(SuiteInfo("tiny", "neox"), [one.double() for one in dictionaries(width=model.info.d_model)])
+    tokens = torch.randint(30, (3, 6), generator=torch.Generator().manual_seed(0))
+    read = Sequences("", tokens.int(), torch.full((3,), 6), 3)
+    downs = downs_of(connected_modules(suite, model.info, embed=False, logits=False), parallel=True)
+    ours = all_scores(Reader(model, suite), downs, read, "active-mean")
+    assert list(ours) == [Site(1, "attn_out"), Site(1, "mlp_in")]
+    acts = twin.features(model, suite, tokens)
+    up, feature = Site(0, "mlp_in"), int(acts[Site(0, "mlp_in")].sum((0, 1)).argmax())
+    added = acts[up][..., feature, None] * suite[up].W_dec_FD[feature]
+    for down in ours:
+        given = twin.contributions(model, suite, tokens, down, added)
+        expected = twin.score("active-mean", given, acts[down] != 0, torch.ones(3, 6, dtype=torch.bool))
+        torch.testing.assert_close(ours[down][:, LATENTS + feature], expected)
 
 
 # --- by hand ----------------------------------------------------------------------------------------------------------

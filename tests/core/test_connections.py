@@ -129,3 +129,29 @@ def test_impossible_connections_are_refused(make: Callable[[], Any], answer: str
 
 def one(pair: tuple[Site, Site], value: Rows) -> Connections:
     return Connections(SUITE, "per-feature", None, {pair: value})
+
+
+# --- the ends of the model, and connections drawn at random -----------------------------------------------------------
+
+
+def test_tokens_are_upstream_of_everything_and_logits_downstream():
+    embed, logits = Module.embed(5), Module.logits(2, 5)
+    everything = Connections((embed, *SUITE, logits), "all")
+    first, last = Site(0, "resid_pre"), Site(2, "resid_pre")
+    assert {up for down, up in everything.pairs if down == A0} == {first}
+    assert {down for down, up in everything.pairs if up == first} == {A0, M0, A1, M1, last}
+    assert {up for down, up in everything.pairs if down == last} == {first, A0, M0, A1, M1}
+    assert not [pair for pair in everything.pairs if pair[1] == last or pair[0] == first]
+
+
+def test_random_connections_keep_the_layout():
+    random = KEPT.randomised(0)
+    assert random.score == "random"
+    for pair in KEPT.pairs:
+        assert random.rows[pair].indptr.tolist() == KEPT.rows[pair].indptr.tolist()
+        assert random.rows[pair].scores is None
+    drawn = {tuple(KEPT.randomised(seed).row(M0, A0, 2).indices_E.tolist()) for seed in range(60)}
+    assert len(drawn) > 6  # of 12 ordered pairs
+    assert KEPT.randomised(4).row(M0, A0, 2).indices_E.tolist() == KEPT.randomised(4).row(M0, A0, 2).indices_E.tolist()
+    with pytest.raises(UsageError, match="cannot be drawn"):
+        Connections(SUITE, "all").randomised(0)

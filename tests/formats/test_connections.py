@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save as serialise
 
-from saecli.core.connections import Connections, Rows, indptr_of
+from saecli.core.connections import Connections, Module, Rows, indptr_of
 from saecli.core.errors import InputError
 from saecli.core.site import Site
 from saecli.formats.connections import read_connections, write_connections
@@ -71,6 +71,23 @@ def test_keys_and_schema_are_those_of_the_contract(tmp_path: Path):
     assert tensors["0.mlp_in|0.attn_out|indptr"].tolist() == [0, 1, 1, 3]
 
 
+def test_the_ends_of_the_model_say_what_they_are(tmp_path: Path):
+    ends = (Module.embed(5), *SUITE, Module.logits(2, 5))
+    write_connections(Connections(ends, "all"), path := tmp_path / "connections.safetensors")
+    modules = json.loads(safetensors_metadata(path)["header"])["modules"]
+    assert [one.get("what") for one in modules] == ["tokens", None, None, None, None, "logits"]
+    assert read_connections(path).modules == ends
+
+
+def test_the_same_connections_are_the_same_bytes(tmp_path: Path):
+    """safetensors alone would write the two entries of the metadata in an order of chance."""
+    written = set()
+    for number in range(12):
+        write_connections(KEPT, path := tmp_path / f"{number}.safetensors")
+        written.add(path.read_bytes())
+    assert len(written) == 1
+
+
 def test_all_is_a_file_without_tensors(tmp_path: Path):
     write_connections(Connections(SUITE, "all", parallel=True), path := tmp_path / "connections.safetensors")
     assert load_safetensors(path) == {}
@@ -105,6 +122,10 @@ def forged(path: Path, *, header: dict[str, Any] | None = None, schema: str = ""
         ({"header": {"parallel": True}}, "cannot depend"),
         ({"header": {"model": 3}}, "damaged header"),
         ({"header": {"modules": [{"reads": "0.attn_out"}]}}, "is no module"),
+        (
+            {"header": {"modules": [{"reads": "0.resid_pre", "writes": "0.resid_pre", "features": 2, "what": "x"}]}},
+            "expected features, tokens, logits",
+        ),
         ({"header": {"modules": [{"reads": "0.x", "writes": "0.attn_out", "features": 4}]}}, "names no site"),
         ({"header": {"modules": []}}, "unknown tensor"),
         ({"more": torch.zeros(1)}, "unknown tensor more"),
