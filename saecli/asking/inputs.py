@@ -100,6 +100,14 @@ class Reader(ABC):
         """
 
     @abstractmethod
+    def of_tokens(self, tokens: list[int], flag: str) -> Input:
+        """The input that tokens are.
+
+        Raises:
+            InputError: Against the rules of a game.
+        """
+
+    @abstractmethod
     def answers(self, given: Input) -> Answers:
         """What may be asked after an input.
 

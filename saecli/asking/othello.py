@@ -42,6 +42,9 @@ class OthelloReader(Reader):
         )
         return Input(tokens, tuple(positions), boards)
 
+    def of_tokens(self, tokens: list[int], flag: str) -> Input:
+        return self.read(" ".join(map(othello.token_name, tokens)), flag)
+
     def answers(self, given: Input) -> Answers:
         boards: othello.Boards = given.game
         last = len(given.tokens) - 1

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,6 @@ def ask_many(
     metric: str = "auto",
     bos: int | None = None,
     patches: bool = True,
-    one_length: bool = False,
 ) -> list[Question]:
     """The questions of ``--prompts``: why the clean answer, rather than the patch answer if there is one?
 
@@ -98,11 +97,9 @@ def ask_many(
         metric: ``--metric``.
         bos: Token that the dictionaries' sequences began with.
         patches: Whether counterfactuals are read.
-        one_length: Whether positions must correspond.
 
     Raises:
-        InputError: A line that cannot be read, or a patch of another length; prompts of several lengths where
-            positions are kept.
+        InputError: A line that cannot be read, or a patch of another length.
         UsageError: An answer that is no token, or a metric that does not fit.
     """
     reader = open_reader(model, name, bos)
@@ -130,13 +127,21 @@ def ask_many(
         except UsageError as error:
             raise UsageError(f"{pair.where}: {error.message}", error.hint) from error
         out.append(Question(tokens_S, given.positions, measured, patch_S))
-    lengths = sorted({len(question.tokens_S) for question in out})
-    if one_length and len(lengths) > 1:
+    return out
+
+
+def require_one_length(source: str, questions: Sequence[Question]) -> None:
+    """Refuse prompts whose positions do not correspond.
+
+    Raises:
+        InputError: They have several lengths.
+    """
+    lengths = sorted({len(question.tokens_S) for question in questions})
+    if len(lengths) > 1:
         raise InputError(
-            f"--prompts {path} has prompts of {lengths[0]} to {lengths[-1]} tokens, so positions do not correspond.",
+            f"--prompts {source} has prompts of {lengths[0]} to {lengths[-1]} tokens, so positions do not correspond.",
             "Use --aggregate sum, or a file of prompts of one length.",
         )
-    return out
 
 
 def _both(pair: Pair, metric: str) -> Callable[[str], tuple[str, str]]:

@@ -49,7 +49,10 @@ class TextReader(Reader):
         tokens = self.encode(text, flag)
         if self.bos is not None and tokens[:1] != [self.bos]:
             tokens = [self.bos, *tokens]
-        tokens = self.fitting(tokens, flag)
+        return self.of_tokens(self.fitting(tokens, flag), flag)
+
+    def of_tokens(self, tokens: list[int], flag: str) -> Input:
+        del flag  # any tokens are a text
         return Input(tokens, tuple(Position(t, self.shown(t), str(i)) for i, t in enumerate(tokens)))
 
     def default(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saecli.asking.flags import METRICS
+from saecli.asking.flags import METRICS, SEQUENCES, SEQUENCES_AT, names_pairs
 from saecli.core.config import (
     ModelConfigMixin,
     SharedConfig,
@@ -74,14 +74,18 @@ class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     prompts: str | None = option(
         None,
         help="Many prompts: JSON lines with clean_prefix and clean_answer, and patch_prefix and patch_answer for "
-        "counterfactuals.",
-        metavar="FILE.jsonl",
+        "counterfactuals; games of chess in a PGN file; or data, as --data names them. Of games and data the model's "
+        "own top choice at --at is explained (with --metric ce the token that follows).",
+        metavar="FILE.jsonl|GAMES.pgn|DATA",
         complete="files",
         input=True,
         panel="Input",
     )
     n_prompts: int | None = option(
-        None, help="The first so many lines of --prompts; all if not given.", minimum=1, panel="Input"
+        None,
+        help=f"The first so many of --prompts; if not given, all of a file, {SEQUENCES} sequences of data.",
+        minimum=1,
+        panel="Input",
     )
     aggregate: str = option(
         "sum",
@@ -92,7 +96,8 @@ class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     )
     at: int | None = option(
         None,
-        help="Explain the prediction at this position, from 0 (negative: from the end); the last if not given.",
+        help="Explain the prediction at this position, from 0 (negative: from the end); if not given, the last, "
+        f"{SEQUENCES_AT} of data in --prompts.",
         metavar="POSITION",
         panel="Input",
     )
@@ -242,6 +247,8 @@ class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         if self.benchmark:
             return {}
         found = super().input_values() | data_inputs(self.data or "")
+        if self.prompts and not names_pairs(self.prompts):
+            found |= {name.replace("data", "prompts"): value for name, value in data_inputs(self.prompts).items()}
         if self.labels == "auto":
             from zoo.resolve import kept_labels
 
@@ -269,7 +276,10 @@ class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
             if self.n_prompts is not None or self.aggregate != "sum":
                 raise UsageError("--n-prompts and --aggregate belong to --prompts.", "Add --prompts FILE.jsonl.")
             return
-        for name in ("game", "prompt", "patch", "at", "target"):
+        if not names_pairs(self.prompts) and (self.ablation == "patch" or self.metric == "logit-diff"):
+            raise UsageError(f"Pairs stand in a file of JSON lines, and --prompts {self.prompts} is none.")
+        one = ("game", "prompt", "patch", "target")
+        for name in (*one, "at") if names_pairs(self.prompts) else one:
             if getattr(self, name) is not None:
                 raise UsageError(f"--{name} is of one input, and --prompts names many.", "Keep one.")
         if self.method not in (None, "gradient", "ig"):

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saecli.asking.prompts import ask_many
+from saecli.asking.flags import names_pairs
+from saecli.asking.prompts import ask_many, require_one_length
 from saecli.asking.question import Question, ask
+from saecli.asking.sequences import ask_sequences
 from saecli.asking.target import feature_dictionary
 from saecli.attribution.circuit_metric import recipe_of
 from saecli.attribution.clean import SiteNodes
@@ -191,6 +193,17 @@ def _prepare(
     """What is asked, what runs it, and what finds pinned nodes."""
     if config.prompts is None:
         questions = [ask(model, config, suite, suite.info.residual, bos=suite.info.bos)]
+    elif not names_pairs(config.prompts):
+        questions = ask_sequences(
+            model,
+            config.model,
+            config.prompts,
+            suite,
+            wanted=config.n_prompts,
+            at=config.at,
+            metric=config.metric,
+            progress=progress,
+        )
     else:
         questions = ask_many(
             model,
@@ -200,8 +213,9 @@ def _prepare(
             metric=config.metric,
             bos=suite.info.bos,
             patches=config.ablation in (None, "patch"),
-            one_length=config.aggregate == "none",
         )
+    if config.prompts is not None and config.aggregate == "none":
+        require_one_length(config.prompts, questions)
     first = questions[0]
     sites = suite.resolve(config.layers, config.kind)
     if first.metric.name == "feature":
