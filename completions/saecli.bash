@@ -62,7 +62,7 @@ _saecli() {
 _saecli_flags() {
     case "$1" in
         '') words='--version --show-completion --help' ;;
-        'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --contexts --context-width --context-sequences --calibrate --percentile --cluster --calibrate-sequences --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --contexts --context-width --context-sequences --threshold --samples --neighbours --position-weight --max-tokens --window --calibrate --percentile --cluster --calibrate-sequences --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
         'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
@@ -76,7 +76,7 @@ _saecli_flags() {
         'graph diff') words='--positions --top --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'graph merge') words='--how --positions --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'graph prune') words='--node-threshold --top-nodes --influence --connected --pin --edge-threshold --top-edges --top-edges-out --edge-influence --group --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'graph export') words='--to --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'graph export') words='--to --out --supernodes --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'download') words='--include --revision --lock --list --search --cache-dir --plan --config --template --show-config --json --quiet -q --help' ;;
         'convert') words='--to --overwrite --tokenizer --column --documents --separator --split --val-fraction --shard-tokens --include --site --norm-scale --parallel --no-parallel --dtype --as --lossy --plan --config --template --show-config --json --quiet -q --help' ;;
         'run') words='--set --list --check --plan --out --overwrite --resume --json --quiet -q --help' ;;
@@ -106,7 +106,7 @@ _saecli_values() {
         'trace|--at') words='' paths='' ;;
         'trace|--target') words='' paths='' ;;
         'trace|--metric') words='auto over-illegal over-mean logit logit-diff ce kl feature' paths='' ;;
-        'trace|--method') words='gradient ig ablation exact' paths='' ;;
+        'trace|--method') words='gradient ig ablation exact search direct' paths='' ;;
         'trace|--steps') words='' paths='' ;;
         'trace|--rule') words='midpoint left' paths='' ;;
         'trace|--ablation') words='zero mean resample patch' paths='' ;;
@@ -123,6 +123,12 @@ _saecli_values() {
         'trace|--contexts') words='' paths='' ;;
         'trace|--context-width') words='' paths='' ;;
         'trace|--context-sequences') words='' paths='' ;;
+        'trace|--threshold') words='' paths='' ;;
+        'trace|--samples') words='' paths='' ;;
+        'trace|--neighbours') words='' paths='' ;;
+        'trace|--position-weight') words='' paths='' ;;
+        'trace|--max-tokens') words='' paths='' ;;
+        'trace|--window') words='' paths='' ;;
         'trace|--calibrate') words='' paths='files' ;;
         'trace|--percentile') words='' paths='' ;;
         'trace|--cluster') words='' paths='' ;;
@@ -405,6 +411,7 @@ _saecli_values() {
         'graph prune|') words='' paths='files' ;;
         'graph export|--to') words='neuronpedia circuit-tracer saecli dot graphml csv svg png pdf html' paths='' ;;
         'graph export|--out') words='' paths='files' ;;
+        'graph export|--supernodes') words='' paths='files' ;;
         'graph export|--config') words='' paths='files' ;;
         'graph export|--template') words='boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m' paths='' ;;
         'graph export|') words='' paths='files' ;;

@@ -58,18 +58,18 @@ _saecli_trace() {
         '--game=[For models of games: moves of Othello, F5D6C3… or token ids, or of chess, '\''1. e4 e5 2. Nf3'\'' ('\'';1.e4 e5 2.N'\'' to the character); a fixed held-out game if not given.]:value: ' \
         '--prompt=[For models of text: the text; a fixed one if not given.]:value: ' \
         '--patch=[A counterfactual text or game of equal length: what is removed takes its activation there.]:value: ' \
-        '--prompts=[Many prompts: JSON lines with clean_prefix and clean_answer, and patch_prefix and patch_answer for counterfactuals.]:value:_files' \
-        '--n-prompts=[The first so many lines of --prompts; all if not given.]:value: ' \
+        '--prompts=[Many prompts: JSON lines with clean_prefix and clean_answer, and patch_prefix and patch_answer for counterfactuals; games of chess in a PGN file; or data, as --data names them, of each sequence the model'\''s own top choice at --at (with --metric ce the token that follows).]:value:_files' \
+        '--n-prompts=[The first so many of --prompts; if not given, all lines or games of a file, 100 sequences of data.]:value: ' \
         '--aggregate=[With --prompts: add up the positions of a prompt, take their mean, or keep them (prompts of one length); then the mean over prompts.]:value:(none sum mean)' \
-        '--at=[Explain the prediction at this position, from 0 (negative: from the end); the last if not given.]:value: ' \
+        '--at=[Explain the prediction at this position, from 0 (negative: from the end); if not given, the last, of data in --prompts 19.]:value: ' \
         '--target=[What to explain: a move F5, a token '\'' the'\'', a pair F5-C3, or a feature 8:331@19; the model'\''s top choice if not given.]:value: ' \
         '--metric=[What effects are measured in; auto fits the model and the target.]:value:(auto over-illegal over-mean logit logit-diff ce kl feature)' \
-        '--method=[First-order effects; integrated gradients, first-order effects averaged on the way to the removal of a whole site; ablation, removing features one by one and watching activations change; or exact, removing features and errors one by one and measuring every edge by itself.]:value:(gradient ig ablation exact)' \
+        '--method=[First-order effects; integrated gradients, first-order effects averaged on the way to the removal of a whole site; ablation, removing features one by one and watching activations change; exact, removing features and errors one by one and measuring every edge by itself; search, the fewest features of each residual site that keep the prediction; or direct, for transcoders: what features do to each other where norms keep their scales and attention its patterns. If not given, direct for transcoders and gradient else.]:value:(gradient ig ablation exact search direct)' \
         '--steps=[With ig: points on the way.]:value: ' \
         '--rule=[With ig: the points lie in the middle of equal parts, or at their beginning.]:value:(midpoint left)' \
-        '--ablation=[What takes the place of what is removed: nothing, the mean over --data, another sequence of --data (by --seed), or its activation on --patch; nothing if not given, or --patch if there is one.]:value:(zero mean resample patch)' \
-        '--data=[For mean and resample, and for --contexts; if not given, what the zoo names for the model: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
-        '--sequences=[For mean and resample: sequences of --data, as long as the input.]:value: ' \
+        '--ablation=[What takes the place of what is removed: nothing, the mean over --data, another sequence of --data (by --seed), or its activation on --patch; if not given, --patch if there is one, else nothing (with search: tokens of --data).]:value:(zero mean resample patch)' \
+        '--data=[For mean, resample, search and --contexts; if not given, what the zoo names for the model: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
+        '--sequences=[For mean, resample and search: sequences of --data, as long as the input.]:value: ' \
         '--positions=[With ablation: remove a feature at each position by itself, at all at once, or at the last only.]:value:(each all last)' \
         '--keep=[Keep, per site, the strongest nodes that carry this share of the absolute effect (0.8 if no other limit on nodes is given).]:value: ' \
         '--top-nodes=[Keep at most this many nodes per site, by absolute effect.]:value: ' \
@@ -81,6 +81,12 @@ _saecli_trace() {
         '--contexts=[Show, of every feature, this many contexts in which it fires most strongly: sequences of --data, with the board of a game. The first time the model runs over them; then they are kept.]:value: ' \
         '--context-width=[With --contexts: tokens on either side.]:value: ' \
         '--context-sequences=[With --contexts: sequences that are looked through.]:value: ' \
+        '--threshold=[Keep as few features as leave the prediction within this KL divergence, in nats.]:value: ' \
+        '--samples=[What the other features have is drawn so often; the predictions are averaged.]:value: ' \
+        '--neighbours=[Draw among so many tokens of --data that are nearest in the features kept; 0: among all tokens.]:value: ' \
+        '--position-weight=[What a difference of positions counts in the distance at the first layer, falling to nothing at the last; with --neighbours 0, draw from the same position; 0: from any.]:value: ' \
+        '--max-tokens=[Choose the features of at most this many tokens at the first site.]:value: ' \
+        '--window=[Stop adding features, too, when the divergence exceeds its mean over the last so many; 0: do not.]:value: ' \
         '--calibrate=[Trace nothing: find the percentile of every feature'\''s activation over these data (as of --data), and keep it for --node-threshold calibrated.]:value:_files' \
         '--percentile=[With --calibrate: which one.]:value: ' \
         '--cluster=[With --calibrate: only the tokens of cluster n of k (0 is the largest), by k-means of the first site'\''s vectors, each at length 1.]:value: ' \
@@ -253,7 +259,7 @@ _saecli_connect() {
     _arguments \
         '--suite=[A suite of the model with a dictionary of attn_out and a transcoder from mlp_in to mlp_out in every layer; if not given, MODEL-transcoders of the zoo, else the model'\''s own.]:value:{ compadd -- gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b; _files }' \
         '--data=[What the model reads; if not given, what the zoo names: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
-        '--sequences=[Sequences to score on, held-out ones first; 0 for as many as have about 65,536 tokens.]:value: ' \
+        '--sequences=[Sequences to score on, held-out ones first; 0 for as many as have about 32,768 tokens.]:value: ' \
         '--n-ctx=[Positions per sequence; 0 for those that the dictionaries were trained on, or 128.]:value: ' \
         '--score=[What makes a connection important: the mean contribution to the feature where it is active, or everywhere; the largest where it is active; the weight alone; the mean where it is active, weighed by how much the loss depends on the feature; or chance, as many per row as active-mean keeps. active-mean if not given, with --compat mean.]:value:(active-mean mean max weight gradient random)' \
         '--c=[Keep so many upstream features of each feature, over all upstream modules together; 10,30,100 if neither this nor --keep is given. Several numbers make a file each; all keeps everything.]:value: ' \
@@ -572,6 +578,7 @@ _saecli_graph_export() {
     _arguments \
         '--to=[Format to write.]:value:(neuronpedia circuit-tracer saecli dot graphml csv svg png pdf html)' \
         '--out=[File to write (csv and circuit-tracer: folder); named after the graph if not given.]:value:_files' \
+        '--supernodes=[Groups of nodes in place of the graph'\''s own: a file that its page saved, or label, one group for every label that several features have.]:value:_files' \
         '--overwrite[Replace what is there.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \

@@ -25,6 +25,7 @@ from zoo.index import families, find_model, find_release, zoo_name
 from zoo.resolve import Dictionaries, resolve_dictionaries, resolve_model
 
 if TYPE_CHECKING:
+    from saecli.core.connections import Connections
     from saecli.data.vocabulary import Vocabulary
     from saecli.formats.registry import Found, Hints
 
@@ -103,6 +104,26 @@ def load_suite(
         other = load_suite(name, device, dtype)
         return suite.joined(other.only([site for site in other if site.kind == kind]))
     return open_dictionaries(name_or_path, site=site).only(include).suite(name_or_path, dtype, device)
+
+
+def load_connections(suite: str, file: str | None = None) -> Connections:
+    """Connections of a suite: of a file, or those that lie beside its dictionaries.
+
+    Args:
+        suite: See :func:`load_suite`.
+        file: A file of connections, or a folder with one of the usual name; None for those beside the suite.
+
+    Raises:
+        InputError: There is none, or it is damaged.
+    """
+    from saecli.formats.connections import NAME, read_connections
+
+    path = Path(file) if file is not None else _dictionaries(suite).path / NAME
+    if file is None and not path.is_file():
+        raise InputError(
+            f"{suite} has no {NAME} beside its dictionaries.", f"Choose connections: saecli connect --suite {suite}"
+        )
+    return read_connections(path / NAME if path.is_dir() else path)
 
 
 def open_dictionaries(name_or_path: str, *, site: str | None = None, norm_scale: float | None = None) -> Found:
