@@ -6,7 +6,11 @@ DOOR = Door(
     config="saecli.trace.config:TraceConfig",
     engine="saecli.trace.engine:run",
     result="saecli.trace.result:TraceResult",
-    also=("saecli.trace.benchmark_result:BenchmarkResult", "saecli.trace.calibrate_result:CalibrateResult"),
+    also=(
+        "saecli.trace.benchmark_result:BenchmarkResult",
+        "saecli.trace.calibrate_result:CalibrateResult",
+        "saecli.trace.rules_result:RulesResult",
+    ),
     summary="Trace the circuit behind a prediction: which features help or hurt it, and through which others.",
     examples=[
         ("saecli trace", "the embedded Othello model, every site, a held-out game"),
@@ -17,6 +21,8 @@ DOOR = Door(
         ("saecli trace gpt2 --prompts pairs.jsonl --method ig --n-prompts 100", "one graph of many prompts"),
         ("saecli trace gpt2 --prompt 'The cat sat' --patch 'The dog sat'", "what the change of a word changes"),
         ("saecli trace --calibrate othello --percentile 99.9", "from which activation on features count"),
+        ("saecli trace --contexts 6", "also where every feature fires most strongly, with boards"),
+        ("saecli trace --rules 100", "do the features that carry a move know the rules of Othello?"),
         ("saecli trace --benchmark", "how much of planted circuits each method finds"),
     ],
 )

@@ -12,7 +12,7 @@ from saecli.core.resources import resource
 
 
 def page(name: str, data: Any, scripts: Sequence[str] = (), **context: Any) -> str:
-    """Render ``templates/report/NAME.html.j2`` with its ``.css``, its ``.js`` and the data that the script reads.
+    """Render ``templates/report/NAME.html.j2`` with its ``.css``, its ``.js`` if it has one, and the data it reads.
 
     The template gets ``style`` and ``script`` with their hashes ``style_hash`` and ``script_hash`` for the content
     security policy, ``data`` as JSON, and the context; every other text is escaped.
@@ -22,7 +22,8 @@ def page(name: str, data: Any, scripts: Sequence[str] = (), **context: Any) -> s
 
     folder = resource("templates", "report")
     style = (folder / f"{name}.css").read_text(encoding="utf-8")
-    script = "".join((folder / f"{one}.js").read_text(encoding="utf-8") for one in (*scripts, name))
+    own = [name] if (folder / f"{name}.js").is_file() else []
+    script = "".join((folder / f"{one}.js").read_text(encoding="utf-8") for one in (*scripts, *own))
     environment = Environment(loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined)
     return environment.get_template(f"{name}.html.j2").render(
         **context,

@@ -19,6 +19,7 @@ from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR
 from saecli.data.names import data_inputs
 from saecli.trace.calibrate_config import CALIBRATED, CalibrateMixin
+from saecli.trace.rules_config import RulesMixin
 
 AGGREGATES = ("none", "sum", "mean")
 ABLATIONS = ("zero", "mean", "resample", "patch")
@@ -28,7 +29,7 @@ CONTEXT_WIDTH, CONTEXT_SEQUENCES = 5, 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class TraceConfig(CalibrateMixin, SitesMixin, ModelConfigMixin, SharedConfig):
+class TraceConfig(CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     """What to trace, how, and how much of it to keep."""
 
     command: ClassVar[str] = "trace"

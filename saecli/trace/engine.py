@@ -36,6 +36,7 @@ from saecli.trace.methods import Pinning, method, with_method
 from saecli.trace.passes import Passes
 from saecli.trace.result import TraceResult
 from saecli.trace.select import Choice, Pin, pinned_nodes
+from saecli.trace.rules_result import RulesResult
 from saecli.trace.told import tell
 
 
@@ -66,7 +67,7 @@ def plan(config: TraceConfig) -> list[str]:
     return lines
 
 
-def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | BenchmarkResult | CalibrateResult:
+def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | BenchmarkResult | CalibrateResult | RulesResult:
     """Trace and write the graph in every format."""
     if config.benchmark:
         from saecli.trace.benchmark import run_benchmark
@@ -94,6 +95,10 @@ def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | Benc
         progress("probing")
         require_probe(model, suite, load_vocabulary(config.model), sites)
     model.module.to(dtype)  # after the suite has recognised the weights as they are stored
+    if config.rules is not None:
+        from saecli.trace.rules_run import run_rules
+
+        return run_rules(config, model, suite, labels, run, progress)
     graph = tell(trace(config, model, suite, progress, labels=labels), config, model, suite, progress)
     progress("drawing")
     files = write_graph(graph, run.write_bytes)
