@@ -165,19 +165,22 @@ def _visited(across: Pattern, indices_PK: Tensor, values_PK: Tensor, grad_HFP: T
     heads, n_down, positions = grad_HFP.shape
     table = grad_HFP.permute(2, 1, 0).reshape(positions * n_down, heads)
     feature_A, order_A = indices_PK.flatten().sort(stable=True)
-    active_N = feature_A.bincount(minlength=across.n_down)
-    visits_E = active_N.repeat_interleave(across.indptr_F1.diff(), output_size=across.n_edges)
-    first_E = visits_E.cumsum(0) - visits_E
+    row_A = (order_A.div(indices_PK.shape[1], rounding_mode="floor") * n_down).int()
+    value_A = values_PK.flatten()[order_A]
+    active_N = feature_A.bincount(minlength=across.n_down).int()
+    degree_N = across.indptr_F1.diff()
+    visits_E = active_N.repeat_interleave(degree_N, output_size=across.n_edges)
+    first_E = (visits_E.cumsum(0) - visits_E).int()
     # Visit v belongs to one connection and is the (v - first)-th of the tokens at which its upstream feature is active.
-    jump_E = (active_N.cumsum(0) - active_N).repeat_interleave(
-        across.indptr_F1.diff(), output_size=across.n_edges
-    ) - first_E
+    before_E = (active_N.cumsum(0) - active_N).int().repeat_interleave(degree_N, output_size=across.n_edges)
     total = int(visits_E.sum())
-    place_V = torch.arange(total, device=table.device) + jump_E.repeat_interleave(visits_E, output_size=total)
-    active_V = order_A[place_V]
-    row_V = active_V.div(indices_PK.shape[1], rounding_mode="floor") * n_down
+    place_V = torch.arange(total, dtype=torch.int32, device=table.device)
+    place_V += (before_E - first_E).repeat_interleave(visits_E, output_size=total)
+    row_V = row_A.index_select(0, place_V)
     row_V += across.columns_E.repeat_interleave(visits_E, output_size=total)
-    return functional.embedding_bag(row_V, table, first_E, mode="sum", per_sample_weights=values_PK.flatten()[active_V])
+    return functional.embedding_bag(
+        row_V, table, first_E, mode="sum", per_sample_weights=value_A.index_select(0, place_V)
+    )
 
 
 def sampled(pattern: Pattern, left_FE: Tensor, right_NE: Tensor) -> Tensor:
