@@ -21,6 +21,7 @@ from saecli.core.labels import Labels
 from saecli.core.machine import torch_device, torch_dtype
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
+from saecli.core.ranks import ONE, Ranks
 from saecli.core.run import Run
 from saecli.core.site import Site
 from saecli.core.suite import Suite
@@ -67,8 +68,15 @@ def plan(config: TraceConfig) -> list[str]:
     return lines
 
 
-def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | BenchmarkResult | CalibrateResult | RulesResult:
-    """Trace and write the graph in every format."""
+def run(
+    config: TraceConfig, run: Run, progress: Progress
+) -> TraceResult | BenchmarkResult | CalibrateResult | RulesResult | None:
+    """Trace and write the graph in every format; None on processes other than the first."""
+    ranks = run.ranks
+    if ranks.size > 1 and config.prompts is None:
+        raise UsageError(
+            "Several processes share out many prompts, and none are named.", "Add --prompts, or start without torchrun."
+        )
     if config.benchmark:
         from saecli.trace.benchmark import run_benchmark
 
@@ -80,6 +88,7 @@ def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | Benc
     from zoo.load import attach, load_model, load_suite, locate_model, locate_suite
 
     device, dtype = torch_device(config.device), torch_dtype(config.dtype)
+    ranks.join(device.type)
     locate_model(config.model)  # a model that is not there is named before its suite
     suite = load_suite(config.suite or config.model, device=device, dtype=dtype)
     sites = suite.resolve(config.layers, config.kind)
@@ -99,7 +108,10 @@ def run(config: TraceConfig, run: Run, progress: Progress) -> TraceResult | Benc
         from saecli.trace.rules_run import run_rules
 
         return run_rules(config, model, suite, labels, run, progress)
-    graph = tell(trace(config, model, suite, progress, labels=labels), config, model, suite, progress)
+    graph = trace(config, model, suite, progress, labels=labels, ranks=ranks)
+    if not ranks.first:
+        return None
+    graph = tell(graph, config, model, suite, progress)
     progress("drawing")
     files = write_graph(graph, run.write_bytes)
     return TraceResult(
@@ -132,6 +144,7 @@ def trace(
     progress: Progress = silent,
     *,
     labels: Labels | None = None,
+    ranks: Ranks = ONE,
 ) -> FeatureGraph:
     """The circuit graph of one input.
 
@@ -141,6 +154,7 @@ def trace(
         suite: Dictionaries attached to it.
         progress: Told what is going on.
         labels: Descriptions of features.
+        ranks: The processes that share out many prompts; each calls this with the same arguments.
 
     Raises:
         UsageError: A choice that selects nothing, or a target or pin that does not exist or never fires.
@@ -153,7 +167,8 @@ def trace(
     names = [suite.label(site) for site in passes.sites]
     progress(f"sites: {' '.join(names)}")
     if config.prompts is not None:
-        draft, target = by_prompts(config, questions, passes.run, pin, progress)
+        draft, target = by_prompts(config, questions, passes.run, pin, progress, ranks)
+        passes.share(ranks)
     else:
         draft = method(config.method)(config, first, passes, pin, progress)
         target = target_address(first.metric)

@@ -12,8 +12,10 @@ from saecli.asking.question import Question
 from saecli.attribution.clean import CleanRun, SiteNodes
 from saecli.attribution.gradient import direct_edges
 from saecli.core.address import Address
+from saecli.core.errors import UsageError
 from saecli.core.graph import Edge, Node
 from saecli.core.progress import Progress
+from saecli.core.ranks import ONE, Ranks
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import Draft, addresses, nodes_of, totals_of
@@ -55,8 +57,10 @@ class _Table:
     def add(self, key_N: Tensor, nodes: SiteNodes, weight: float) -> None:
         self._parts.append((key_N, nodes.effect_N * weight, nodes.activation_N * weight))
 
-    def nodes(self) -> SiteNodes:
-        key_N, effect_N, activation_N = (torch.cat(part) for part in zip(*self._parts, strict=True))
+    def nodes(self, ranks: Ranks = ONE) -> SiteNodes:
+        """Those of all processes, in the order of prompts."""
+        parts = (torch.cat(part) for part in zip(*self._parts, strict=True))
+        key_N, effect_N, activation_N = map(ranks.gather_rows, parts)
         key_U, row_N = key_N.unique(return_inverse=True)
         effect_U = effect_N.new_zeros(len(key_U)).index_add_(0, row_N, effect_N)
         activation_U = effect_N.new_zeros(len(key_U)).index_add_(0, row_N, activation_N)
@@ -70,10 +74,12 @@ def by_prompts(
     run: Callable[[Question], CleanRun],
     pin: Callable[[Mapping[Site, SiteNodes]], Sequence[Pin]],
     progress: Progress,
+    ranks: Ranks = ONE,
 ) -> tuple[Draft, Address]:
     """Nodes by their effects over all prompts, and the edges among those that stay.
 
-    Prompts are run twice, first for effects and then for edges, so that none has to be kept.
+    Prompts are run twice, first for effects and then for edges, so that none has to be kept. Several processes share
+    them out; all of them return the same.
 
     Args:
         config: The user's choices.
@@ -81,31 +87,39 @@ def by_prompts(
         run: The pass of one question, with the effects that count.
         pin: What is pinned among the nodes of all prompts.
         progress: Told how far it is.
+        ranks: The processes; each is called with all questions.
 
     Returns:
         The draft, and the target's address.
+
+    Raises:
+        UsageError: There are more processes than questions.
     """
+    if len(questions) < ranks.size:
+        raise UsageError(f"{ranks.size} processes cannot share out {len(questions)} prompts.", "Start fewer.")
+    mine = questions[ranks.part(len(questions))]
     how = Sum(config.aggregate, len(questions))
     tables: dict[Site, _Table] = {}
     words = _Table(Site(0, "resid_pre"))
-    for done, question in enumerate(questions):
-        progress("effects", done, len(questions))
+    for done, question in enumerate(mine):
+        progress("effects", done, len(mine))
         clean = run(question)
         weight = how.weight(len(question.tokens_S))
         for site, nodes in clean.nodes.items():
             tables.setdefault(site, _Table(site)).add(how.keys(nodes), nodes, weight)
         words.add(how.keys(clean.tokens), clean.tokens, weight)
-    every = {site: table.nodes() for site, table in tables.items()}
+    every = {site: table.nodes(ranks) for site, table in tables.items()}
     kept = select_nodes(config, every, pin(every))
-    tokens = words.nodes()
+    tokens = words.nodes(ranks)
     tokens = tokens.take(kept_nodes(config, tokens))
     draft = Draft({}, [], totals_of(every, kept))
     for found in kept.values():
         draft.nodes.update((node.address, node) for node in nodes_of(found))
     edges = _Edges(how, kept, tokens)
-    for done, question in enumerate(questions):
-        progress("edges", done, len(questions))
+    for done, question in enumerate(mine):
+        progress("edges", done, len(mine))
         edges.add(run(question), how.weight(len(question.tokens_S)))
+    edges.share(ranks)
     target = Address("target", position=questions[0].metric.position if how.aggregate == "none" else None)
     edges.into(draft, config, target)
     texts = {position.token: position.text for question in questions for position in question.positions}
@@ -142,6 +156,23 @@ class _Edges:
                     into[parent] = block.weight_CP.new_zeros(size)
                 place = (row_C[:, None], self._rows(parent, block.parents)[None])
                 into[parent].index_put_(place, block.weight_CP * weight, accumulate=True)
+
+    def share(self, ranks: Ranks) -> None:
+        """Add up what all processes found."""
+        if ranks.size == 1:
+            return
+        shared: dict[_Key, dict[_Key, Tensor]] = {}
+        for child in (*self.kept, None):
+            for parent in self._keys:
+                own = self._weights.get(child, {}).get(parent)
+                size = (1 if child is None else len(self._keys[child]), len(self._keys[parent]))
+                found = torch.tensor([own is not None], dtype=torch.int64, device=self.tokens.effect_N.device)
+                ranks.sum_(found)
+                if found:
+                    weight_CP = self.tokens.effect_N.new_zeros(size) if own is None else own
+                    ranks.sum_(weight_CP)
+                    shared.setdefault(child, {})[parent] = weight_CP
+        self._weights = shared
 
     def into(self, draft: Draft, config: TraceConfig, target: Address) -> None:
         """Add the strongest edges, and the tokens that have any."""

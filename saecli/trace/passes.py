@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from saecli.asking.question import Question
+import torch
+
+from saecli.asking.question import Question, device_of
 from saecli.attribution.clean import CleanRun, clean_run
 from saecli.attribution.direct import DirectRun, direct_run
 from saecli.attribution.integrated import integrate
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
+from saecli.core.ranks import Ranks
 from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.trace.baseline import Baselines
@@ -71,6 +74,20 @@ class Passes:
         self._values[id(question)] = found.value
         return found
 
+    def share(self, ranks: Ranks) -> None:
+        """Know what the passes of all processes found."""
+        if ranks.size == 1:
+            return
+        self._values, self._others = (_gathered(found, self.device, ranks) for found in (self._values, self._others))
+        gaps_1N = torch.tensor([[self._gaps.get(site, -1.0) for site in self.sites]], dtype=torch.float64)
+        gaps_N = ranks.gather_rows(gaps_1N.to(self.device)).amax(0).tolist()
+        self._gaps = {site: gap for site, gap in zip(self.sites, gaps_N, strict=True) if gap >= 0}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return device_of(self.model)
+
     @property
     def value(self) -> float:
         """The metric, mean over questions."""
@@ -94,3 +111,8 @@ class Passes:
                 f"the effects at {self.suite.label(worst)} miss {self._gaps[worst]:.0%} of what its removal changes: "
                 f"raise --steps above {self.config.steps}"
             )
+
+
+def _gathered(mine: Mapping[int, float], device: torch.device, ranks: Ranks) -> dict[int, float]:
+    found_N = ranks.gather_rows(torch.tensor([*mine.values()], dtype=torch.float64, device=device))
+    return dict(enumerate(found_N.tolist()))
