@@ -81,6 +81,7 @@ class CleanRun:
         tokens: One node per position: what the embedding puts into the residual stream there.
         stand_in: What takes the place of what is removed; None for nothing.
         direct: Site → gradient along the metric's direct path from it [S, d], where it is not that at ``values``.
+        live_norms: Whether what features are by their input's norm follows the input, or the norm is held fixed.
     """
 
     model: HookedModel
@@ -94,6 +95,7 @@ class CleanRun:
     tokens: SiteNodes
     stand_in: StandIn | None = None
     direct: Mapping[Site, Tensor] | None = None
+    live_norms: bool = False
 
     @property
     def sites(self) -> list[Site]:
@@ -107,6 +109,8 @@ def clean_run(
     tokens_S: Tensor,
     metric: Metric,
     stand_in: StandIn | None = None,
+    *,
+    live_norms: bool = False,
 ) -> CleanRun:
     """Run the prompt once forwards and once backwards.
 
@@ -116,6 +120,7 @@ def clean_run(
         tokens_S: int64 [S].
         metric: What is measured; its position lies in the prompt.
         stand_in: What takes the place of what is removed, at every site; None for nothing (zero ablation).
+        live_norms: Differentiate through the norm that a dictionary brings its input to its scale by.
 
     Raises:
         UsageError: A transcoder, a skip path, no site, or a metric position outside the prompt,
@@ -176,6 +181,7 @@ def clean_run(
         nodes,
         _token_nodes(first, tokens_S, values[first], gradients[first], stand_in),
         stand_in,
+        live_norms=live_norms,
     )
 
 

@@ -4,7 +4,8 @@ Node effect of u: −(∂m/∂x · v_u), where x is u's site, v_u what u adds th
 the unmodified model. Edge u → c: the part of u's effect that passes directly (over no other chosen site) through the
 feature or error c. A feature c of a dictionary with encoder row e_c and decoder row w_c passes on (∂m/∂x_c · w_c) e_c;
 the error of that position passes on what the active features there do not, so that nothing is lost (a feature that is
-silent, a node only since its stand-in is not, passes on nothing):
+silent, a node only since its stand-in is not, passes on nothing). Where a dictionary norms its input e_c is that of
+the norm held fixed, unless norms are live, when it is the gradient of the activation through the norm as well:
 
     Σ over children c, errors and positions included, of edge(u → c)  =  effect(u)      (conservation)
 
@@ -21,7 +22,6 @@ from torch import Tensor
 
 from saecli.attribution.clean import ERROR, CleanRun, SiteNodes
 from saecli.attribution.paths import DirectPaths
-from saecli.core.dictionary import Dictionary
 from saecli.core.site import Site
 
 
@@ -45,19 +45,17 @@ class EdgeBlock:
 def cotangents(clean: CleanRun, children: SiteNodes) -> Tensor:
     """Gradient [C, d] that each child passes down to the value of its own site, at its own position."""
     site = children.site
-    dictionary, x_SD, gradient_SD = clean.dictionaries[site], clean.values[site], clean.gradients[site]
+    gradient_SD = clean.gradients[site]
     out_CD = gradient_SD[children.position_N].clone()
     is_feature = children.index_N != ERROR
     fires = is_feature & (children.activation_N != 0)
     out_CD[is_feature & ~fires] = 0
     if fires.any():
-        out_CD[fires] = _feature_cotangents(
-            dictionary, x_SD, gradient_SD, children.position_N[fires], children.index_N[fires]
-        )
+        out_CD[fires] = _feature_cotangents(clean, site, children.position_N[fires], children.index_N[fires])
     if not is_feature.all():
         every = clean.nodes[site].features
         every = every.take(every.activation_N != 0)
-        passed_ND = _feature_cotangents(dictionary, x_SD, gradient_SD, every.position_N, every.index_N)
+        passed_ND = _feature_cotangents(clean, site, every.position_N, every.index_N)
         passed_SD = torch.zeros_like(gradient_SD).index_add_(0, every.position_N, passed_ND)
         out_CD[~is_feature] -= passed_SD[children.position_N[~is_feature]]
     return out_CD
@@ -117,12 +115,11 @@ def _parents(
     return out
 
 
-def _feature_cotangents(
-    dictionary: Dictionary, x_SD: Tensor, gradient_SD: Tensor, position_N: Tensor, index_N: Tensor
-) -> Tensor:
-    x_ND = x_SD[position_N]
-    gain_N = (gradient_SD[position_N] * dictionary.decoder_directions(x_ND, index_N)).sum(-1)
-    return gain_N[:, None] * dictionary.encoder_directions(x_ND, index_N)
+def _feature_cotangents(clean: CleanRun, site: Site, position_N: Tensor, index_N: Tensor) -> Tensor:
+    dictionary, x_ND = clean.dictionaries[site], clean.values[site][position_N]
+    gain_N = (clean.gradients[site][position_N] * dictionary.decoder_directions(x_ND, index_N)).sum(-1)
+    read_ND = dictionary.encoder_directions(x_ND, index_N)
+    return gain_N[:, None] * (dictionary.through_norm(x_ND, read_ND) if clean.live_norms else read_ND)
 
 
 def _contract(gradient: Tensor, position_C: Tensor, parents: SiteNodes) -> Tensor:

@@ -7,13 +7,13 @@ whether a higher value is better for the target.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from saecli.core.dictionary import Dictionary
+from saecli.core.dictionary import Dictionary, InputNorm
 from saecli.core.model import HookedModel, ModelInfo
 from saecli.core.site import Site
 
@@ -65,6 +65,7 @@ class FeatureMetric(Metric):
     Attributes:
         dictionary: The feature's dictionary.
         index: The feature.
+        norm: What its input is centred by and divided by, held fixed; None where that follows the input.
     """
 
     position: int
@@ -74,12 +75,24 @@ class FeatureMetric(Metric):
     name: str = "feature"
     description: str = "activation of the target feature"
     direction: Literal[1, -1] = 1
+    norm: InputNorm | None = None
 
     def site(self, info: ModelInfo) -> Site:
         return self.dictionary.config.reads
 
     def measure(self, model: HookedModel, x_BD: Tensor) -> Tensor:
+        if self.norm is not None:
+            return self.dictionary.encode_with(x_BD, self.norm)[:, self.index]
         return self.dictionary.encode(x_BD)[:, self.index]
+
+    @torch.no_grad()
+    def frozen(self, model: HookedModel, tokens_S: Tensor) -> FeatureMetric:
+        """The same with the norm of its input on a prompt held fixed, if the dictionary has one."""
+        if self.dictionary.normalize is None:
+            return self
+        site = self.site(model.info)
+        x_SD = model.run(tokens_S[None], read=[site], stop_after=site).sites[site][0]
+        return replace(self, norm=self.dictionary.input_norm(x_SD[self.position, None]))
 
 
 @dataclass(frozen=True)

@@ -145,15 +145,18 @@ class Dictionary(nn.Module, ABC):
             What is multiplied by ``W_enc_DF``, and the map from decoder output back to the scale of ``x``.
         """
         norm = self.input_norm(x)
-        if norm is not None:
-            x = (x if norm.center is None else x - norm.center) / norm.divisor
 
         def restore(y: Tensor) -> Tensor:
             if norm is None or self.config.reads != self.config.writes:
                 return y
             return y * norm.factor if norm.center is None else y * norm.factor + norm.center
 
-        return (x - self.b_dec_D if self.subtracts_b_dec else x), restore
+        return self._scaled(x, norm), restore
+
+    def _scaled(self, x: Tensor, norm: InputNorm | None) -> Tensor:
+        if norm is not None:
+            x = (x if norm.center is None else x - norm.center) / norm.divisor
+        return x - self.b_dec_D if self.subtracts_b_dec else x
 
     def input_norm(self, x: Tensor) -> InputNorm | None:
         """What a normalised input [..., d_in] is centred by and divided by; None where nothing is done."""
@@ -187,6 +190,10 @@ class Dictionary(nn.Module, ABC):
     def encode(self, x: Tensor) -> Tensor:
         """[..., d_in] → dense activations [..., F]."""
         return self.activate(self.preactivations(x))
+
+    def encode_with(self, x: Tensor, norm: InputNorm) -> Tensor:
+        """[..., d_in] → dense activations [..., F] with this norm in the place of the input's own."""
+        return self.activate(self._scaled(x, norm) @ self.W_enc_DF + self.b_enc_F)
 
     def encode_sparse(self, x: Tensor) -> SparseActs:
         """[T, d_in] → the active features of each row; K is the largest number active in any row.
@@ -249,6 +256,23 @@ class Dictionary(nn.Module, ABC):
         directions_ND = self.W_enc_DF.T[indices_N]
         norm = self.input_norm(x_ND)
         return directions_ND if norm is None else directions_ND / norm.divisor
+
+    def through_norm(self, x_ND: Tensor, directions_ND: Tensor) -> Tensor:
+        """What :meth:`encoder_directions` would be if the norm of the input followed it: [N, d_in].
+
+        With z = x − mean x, s its unbiased standard deviation and v = e / (s + ε), the gradient with s and the mean
+        held fixed, it is v − mean v − z (z · v) / ((s + ε) s (d − 1)); by the length of x, v − x (x · v) / ‖x‖².
+        """
+        norm = self.input_norm(x_ND)
+        if norm is None:
+            return directions_ND
+        if norm.center is None:
+            along_N1 = (x_ND * directions_ND).sum(-1, keepdim=True) / x_ND.square().sum(-1, keepdim=True)
+            return directions_ND - x_ND * along_N1
+        z_ND = x_ND - norm.center
+        along_N1 = (z_ND * directions_ND).sum(-1, keepdim=True)
+        along_N1 = along_N1 / (norm.divisor * norm.factor * (x_ND.shape[-1] - 1))
+        return directions_ND - directions_ND.mean(-1, keepdim=True) - z_ND * along_N1
 
     def decoder_directions(self, x_ND: Tensor, indices_N: Tensor) -> Tensor:
         """What one unit of feature ``indices_N[n]`` adds to the site it writes when the input is ``x_ND[n]``."""

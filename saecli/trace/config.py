@@ -24,6 +24,7 @@ from saecli.trace.rules_config import RulesMixin
 AGGREGATES = ("none", "sum", "mean")
 ABLATIONS = ("zero", "mean", "resample", "patch")
 RULES = ("midpoint", "left")
+NORMS = ("frozen", "live")
 STEPS = 20
 CONTEXT_WIDTH, CONTEXT_SEQUENCES = 5, 500
 
@@ -133,6 +134,13 @@ class TraceConfig(CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, Shar
         choices=RULES,
         panel="Method",
     )
+    norms: str = option(
+        NORMS[0],
+        help="With gradient and ig, of dictionaries that norm their input: mean and deviation are held fixed, so that "
+        "what acts through them is left to errors; or live, they follow the input.",
+        choices=NORMS,
+        panel="Method",
+    )
     ablation: str | None = option(
         None,
         help="What takes the place of what is removed: nothing, the mean over --data, another sequence of --data (by "
@@ -236,6 +244,8 @@ class TraceConfig(CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, Shar
             )
         if not self.contexts and (self.context_width != CONTEXT_WIDTH or self.context_sequences != CONTEXT_SEQUENCES):
             raise UsageError("--context-width and --context-sequences belong to --contexts.", "Add --contexts 6.")
+        if self.norms != NORMS[0] and self.method not in (None, "gradient", "ig"):
+            raise UsageError(f"--norms {self.norms} belongs to --method gradient and ig.", "Leave it out.")
         if self.positions != "each" and self.method != "ablation":
             raise UsageError(f"--positions {self.positions} belongs to --method ablation.")
         if self.method == "direct" and (self.ablation not in (None, "zero") or self.patch is not None):

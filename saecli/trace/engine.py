@@ -257,6 +257,7 @@ SETTINGS = (
     "kind",
     "steps",
     "rule",
+    "norms",
     "positions",
     "keep",
     "top_nodes",

@@ -11,6 +11,7 @@ from saecli.asking.question import Question, device_of
 from saecli.attribution.clean import CleanRun, clean_run
 from saecli.attribution.direct import DirectRun, direct_run
 from saecli.attribution.integrated import integrate
+from saecli.attribution.metric import FeatureMetric
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
 from saecli.core.ranks import Ranks
@@ -54,7 +55,10 @@ class Passes:
         An edge is then what passes directly at the unmodified input, as in Marks et al. 2024.
         """
         stand_in = self._baselines.of(question)
-        clean = clean_run(self.model, self._chosen, question.tokens_S, question.metric, stand_in)
+        live, metric = self.config.norms == "live", question.metric
+        if not live and isinstance(metric, FeatureMetric) and self.config.method in (None, "gradient", "ig"):
+            metric = metric.frozen(self.model, question.tokens_S)
+        clean = clean_run(self.model, self._chosen, question.tokens_S, metric, stand_in, live_norms=live)
         self._values[id(question)] = clean.value
         if stand_in is not None:
             self.stands_in = stand_in.name

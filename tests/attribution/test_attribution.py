@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from itertools import chain
+from typing import Any
 
 import pytest
 import torch
@@ -31,14 +32,20 @@ SITE_SETS = {
 
 
 def traced(
-    sites: str, *, parallel: bool = False, metric: Metric | None = None, seed: int = 0, **options: object
+    sites: str,
+    *,
+    parallel: bool = False,
+    metric: Metric | None = None,
+    seed: int = 0,
+    live_norms: bool = False,
+    **options: Any,
 ) -> CleanRun:
     model = random_model(parallel=parallel, seed=seed)
     chosen = [Site.parse(name) for name in sites.split()]
     dictionaries = {
         s: random_dictionary(s, model.info.d_model, seed=i + 10 * seed, **options) for i, s in enumerate(chosen)
     }
-    return clean_run(model, dictionaries, TOKENS, metric or CrossEntropyMetric(2, 2, "token 2"))
+    return clean_run(model, dictionaries, TOKENS, metric or CrossEntropyMetric(2, 2, "token 2"), live_norms=live_norms)
 
 
 cases = pytest.mark.parametrize(
@@ -47,12 +54,16 @@ cases = pytest.mark.parametrize(
 )
 
 
-norms = pytest.mark.parametrize("options", [{}, *({"normalize": name} for name in NORMALISATIONS)], ids=str)
+norms = pytest.mark.parametrize(
+    "options",
+    [{}, *({"normalize": name, "live_norms": live} for name in NORMALISATIONS for live in (False, True))],
+    ids=str,
+)
 
 
 @cases
 @norms
-def test_conservation(sites: str, parallel: bool, options: dict[str, str]) -> None:
+def test_conservation(sites: str, parallel: bool, options: dict[str, Any]) -> None:
     """The direct edges out of a node, over all children, errors and positions, sum to its effect."""
     clean = traced(sites, parallel=parallel, **options)
     sums = {id(nodes): torch.zeros(len(nodes), dtype=torch.float64) for nodes in (*clean.nodes.values(), clean.tokens)}
@@ -65,7 +76,7 @@ def test_conservation(sites: str, parallel: bool, options: dict[str, str]) -> No
 
 @cases
 @norms
-def test_direct_edges_equal_stopped_gradients(sites: str, parallel: bool, options: dict[str, str]) -> None:
+def test_direct_edges_equal_stopped_gradients(sites: str, parallel: bool, options: dict[str, Any]) -> None:
     """One backward per child through the whole model, with every other chosen site stopped."""
     clean = traced(sites, parallel=parallel, **options)
     slow = edges_by_stopped_gradients(clean)
@@ -99,6 +110,47 @@ def test_a_feature_as_the_target(site: str) -> None:
     torch.testing.assert_close(
         Ablation(clean).effects(removal), ablate_one_at_a_time(clean, removal, []).effects, rtol=0, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("name", NORMALISATIONS)
+def test_gradients_of_features_through_a_norm_or_with_the_norm_held_fixed(name: str) -> None:
+    """Live: autograd of the activation. Frozen: with mean and deviation detached."""
+    dictionary = random_dictionary(Site(1, "resid_pre"), 8, seed=3, normalize=name)
+    x_SD = torch.randn(4, 8, generator=torch.Generator().manual_seed(5), dtype=torch.float64).requires_grad_()
+    fixed = dictionary.input_norm(x_SD.detach())
+    assert fixed is not None
+    live_SF, frozen_SF = dictionary.encode(x_SD), dictionary.encode_with(x_SD, fixed)
+    assert torch.equal(live_SF, frozen_SF)
+    apart = []
+    for position, index in live_SF.nonzero().tolist():
+        rows = (x_SD.detach()[[position]], torch.tensor([index]))
+        frozen_1D = dictionary.encoder_directions(*rows)
+        live_1D = dictionary.through_norm(rows[0], frozen_1D)
+        for acts_SF, found_1D in ((live_SF, live_1D), (frozen_SF, frozen_1D)):
+            (expected_SD,) = torch.autograd.grad(acts_SF[position, index], x_SD, retain_graph=True)
+            torch.testing.assert_close(found_1D[0], expected_SD[position], rtol=1e-12, atol=1e-12)
+        apart.append(float((live_1D - frozen_1D).norm() / frozen_1D.norm()))
+    assert max(apart) > 0.1
+
+
+def test_a_target_whose_norm_is_held_fixed() -> None:
+    """Its value is the same, and its direct effects are those of the feature as a child at frozen norms."""
+    end = Site(2, "resid_pre")
+    target = random_dictionary(end, 8, seed=7, normalize="layer_norm")
+    probe = traced("0.resid_pre 1.resid_pre")
+    x_SD = probe.model.run(TOKENS[None], read=[end]).sites[end][0]
+    index = int(target.encode(x_SD[2]).argmax())
+    live = FeatureMetric(2, target, index, "a feature")
+    frozen = live.frozen(probe.model, TOKENS)
+    runs = {m is live: traced("0.resid_pre 1.resid_pre", metric=m) for m in (live, frozen)}
+    assert runs[True].value == pytest.approx(runs[False].value, rel=1e-12)
+    read_1D = target.encoder_directions(x_SD[[2]], torch.tensor([index]))
+    for is_live, run in runs.items():
+        expected_D = (target.through_norm(x_SD[[2]], read_1D) if is_live else read_1D)[0]
+        leaf = torch.zeros_like(x_SD).requires_grad_()
+        again = run.model.run_from(Site(1, "resid_pre"), (run.values[Site(1, "resid_pre")] + leaf)[None], read=[end])
+        (gradient_SD,) = torch.autograd.grad(again.sites[end][0, 2] @ expected_D, leaf)
+        torch.testing.assert_close(run.gradients[Site(1, "resid_pre")], gradient_SD, rtol=0, atol=1e-12)
 
 
 def test_edges_do_not_depend_on_which_nodes_are_asked_for() -> None:
@@ -138,7 +190,7 @@ def _rescaled(nodes: SiteNodes, n: int, step: float) -> torch.Tensor:
 @pytest.mark.parametrize(
     ("where", "options"), [("each", {}), ("all", {}), ("last", {}), ("each", {"normalize": "layer_norm"})], ids=str
 )
-def test_ablation_equals_one_full_forward_each(sites: str, parallel: bool, where, options: dict[str, str]) -> None:
+def test_ablation_equals_one_full_forward_each(sites: str, parallel: bool, where, options: dict[str, Any]) -> None:
     """Batched, block-only and bounded = one at a time, whole model, dense encoding."""
     clean = traced(sites, parallel=parallel, **options)
     ablation = Ablation(clean, batch_size=7)

@@ -55,6 +55,8 @@ def _children(clean: CleanRun, site: Site, x_SD: Tensor) -> list[Tensor]:
     center = 0.0 if center is None else center
     normed_SD = (x_SD - center) / divisor_S1 - dictionary.b_dec_D
     acts_SF = dictionary.activate(normed_SD @ dictionary.W_enc_DF + dictionary.b_enc_F)
+    if clean.live_norms:
+        acts_SF = dictionary.encode(x_SD)
     error_SD = x_SD - dictionary.decode(acts_SF) * factor_S1 - center
     out = []
     nodes = clean.nodes[site]
