@@ -108,10 +108,7 @@ class Reader:
         next_BS = tokens_BS.roll(-1, 1).where(inside_BS & inside_BS.roll(-1, 1), -1)
         next_BS[:, -1] = -1
         needed = sorted({one for down in downs for one in (down.module, *down.ups)}, key=lambda one: one.reads)
-        here = (
-            [module for module in needed if module.what == "features"] if self.pruned is None else self.pruned.modules
-        )
-        frozen = freeze(self.model, here, tokens_BS)
+        frozen = freeze(self.model, needed if self.pruned is None else self.pruned.modules, tokens_BS)
         run = None if self.pruned is None else self.pruned.run(frozen)
         scale, acts = {site: value.reshape(-1) for site, value in frozen.scales.items()}, {}
         for module in needed:
@@ -124,8 +121,6 @@ class Reader:
                 acts[module.reads] = _tokens(tokens_BS, inside_BS)
             else:
                 acts[module.reads] = _tokens(next_BS, next_BS >= 0)
-                end = (self.model.info.n_layers, "final_scale")
-                scale[module.reads] = self.model.run(tokens_BS, aux=[end]).aux[end].reshape(-1)
         batch = Batch(counted_BS, next_BS, acts, {}, scale, frozen.mixes)
         if slopes:
             batch.slopes.update(self._slopes(tokens_BS, batch, {down.module for down in downs}))
