@@ -4,8 +4,7 @@ Node effect of u: −(∂m/∂x · v_u), where x is u's site, v_u what u adds th
 the unmodified model. Edge u → c: the part of u's effect that passes directly (over no other chosen site) through the
 feature or error c. A feature c of a dictionary with encoder row e_c and decoder row w_c passes on (∂m/∂x_c · w_c) e_c;
 the error of that position passes on what the active features there do not, so that nothing is lost (a feature that is
-silent, a node only since its stand-in is not, passes on nothing). Where a dictionary norms its input e_c is that of
-the norm held fixed, unless norms are live, when it is the gradient of the activation through the norm as well:
+silent, a node only since its stand-in is not, passes on nothing):
 
     Σ over children c, errors and positions included, of edge(u → c)  =  effect(u)      (conservation)
 
@@ -20,8 +19,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from saecli.attribution.attention_rows import AttentionRows
 from saecli.attribution.clean import ERROR, CleanRun, SiteNodes
-from saecli.attribution.paths import DirectPaths
+from saecli.attribution.paths import DirectPaths, Route
 from saecli.core.site import Site
 
 
@@ -94,12 +94,42 @@ def edges_into(
     if not parents or not len(children):
         return
     passed = cotangents(paths.clean, children)
+    if (over := paths.over_attention(children.site)) is not None:
+        yield from _edges_over_attention(paths, children, passed, parents, *over)
+        return
     for part, gradients in paths.pull_back(children.site, children.position_N, passed):
         chunk = children.take(torch.arange(part.start, part.stop))
         yield [
             EdgeBlock(found, chunk, _contract(gradients[site], chunk.position_N, found), is_token)
             for site, found, is_token in parents
         ]
+
+
+def _edges_over_attention(
+    paths: DirectPaths,
+    children: SiteNodes,
+    passed: Tensor,
+    parents: list[tuple[Site, SiteNodes, bool]],
+    route: Route,
+    attention: Site,
+    rows: AttentionRows,
+) -> Iterator[list[EdgeBlock]]:
+    """Edges into children that an attention leads to: what passes at their own position, and what it brings."""
+    pushed = [rows.push(found.position_N, found.vector_ND) if site < attention else None for site, found, _ in parents]
+    largest = max(len(found) for _, found, _ in parents)
+    for part, gradients in paths.pull_back_rows(route, children.position_N, passed):
+        chunk = children.take(torch.arange(part.start, part.stop))
+        for few in rows.batches(len(chunk), largest):
+            some = chunk.take(torch.arange(few.start, few.stop))
+            blocks = []
+            for (site, found, is_token), seen in zip(parents, pushed, strict=True):
+                weight_CP = passed.new_zeros(len(some), len(found))
+                if site in gradients:
+                    weight_CP += _contract(gradients[site][few], some.position_N, found)
+                if seen is not None:
+                    weight_CP -= rows.pull(some.position_N, gradients[attention][few], seen)
+                blocks.append(EdgeBlock(found, some, weight_CP, is_token))
+            yield blocks
 
 
 def _parents(

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from saecli.attribution.attention_rows import AttentionRows
 from saecli.attribution.clean import CleanRun
 from saecli.core.model import Block
 from saecli.core.site import Site
@@ -59,6 +60,19 @@ class Route:
         return all(site.kind != "attn_out" for site in self._live)
 
     @property
+    def attention(self) -> Site | None:
+        """The only attention that is recomputed, if the stream that it reads is a sum of parents."""
+        first, *rest = self._live or (None,)
+        if first is None or first.kind != "attn_out" or any(site.kind == "attn_out" for site in rest):
+            return None
+        return first
+
+    def cut_at(self, site: Site) -> Route:
+        """The same with one of its parts as a parent."""
+        parents = (*self.parents, site)
+        return Route(self.start, self.end, self.parts, (self.start, *(part for part in self.parts if part in parents)))
+
+    @property
     def _live(self) -> tuple[Site, ...]:
         return tuple(site for site in self.parts if site not in self.parents)
 
@@ -72,6 +86,7 @@ class DirectPaths:
     def __init__(self, clean: CleanRun) -> None:
         self.clean = clean
         self._blocks: dict[int, Block] = {}
+        self._values = dict(clean.values)
 
     def route(self, child: Site | None) -> Route:
         """The route into a chosen site, or into the metric (None)."""
@@ -104,7 +119,39 @@ class DirectPaths:
             the cotangents (later ones have none), or [n, d] where the route is position-wise, so that only the
             cotangent's own position has any. Cotangents in the order of their positions cost least.
         """
+        yield from self._pull_back(self.route(child), position_N, cotangent_ND)
+
+    def over_attention(self, child: Site) -> tuple[Route, Site, AttentionRows] | None:
+        """How to go into a child in two steps, first to an attention's output at the child's own position.
+
+        Returns:
+            The route from that output (and the other parents) to the child, the attention, and its closed form; None
+            where the route has no attention or several, or one that has no closed form.
+        """
         route = self.route(child)
+        site = route.attention
+        if site is None or (self.clean.model.info.parallel and site != route.end):
+            return None
+        before = [part for part in route.parents if part < site]
+        stream_SD = torch.stack([self.clean.values[part] for part in before]).sum(0)
+        rows = AttentionRows.of(self._block(site.layer), stream_SD)
+        if rows is None:
+            return None
+        self._values[site] = rows.out_SD
+        return route.cut_at(site), site, rows
+
+    def pull_back_rows(
+        self, route: Route, position_N: Tensor, cotangent_ND: Tensor
+    ) -> Iterator[tuple[slice, dict[Site, Tensor]]]:
+        """:meth:`pull_back` along the route of :meth:`over_attention`: gradients [n, d] at the own position."""
+        if route.end in route.parents:
+            yield slice(0, len(position_N)), {route.end: cotangent_ND}
+        else:
+            yield from self._pull_back(route, position_N, cotangent_ND)
+
+    def _pull_back(
+        self, route: Route, position_N: Tensor, cotangent_ND: Tensor
+    ) -> Iterator[tuple[slice, dict[Site, Tensor]]]:
         if route.is_identity:
             yield slice(0, len(position_N)), dict.fromkeys(route.parents, cotangent_ND)
             return
@@ -145,7 +192,9 @@ class DirectPaths:
         def pull(position_N: Tensor, cotangent_ND: Tensor) -> list[Tensor]:
             with torch.enable_grad():
                 out, leaves = self._forward(route, position_N)
-                return [g[:, 0] for g in torch.autograd.grad(out, leaves, cotangent_ND[:, None])]
+                # as a sum, since torch imports sympy for cotangents given to it
+                found = torch.autograd.grad((out * cotangent_ND[:, None]).sum(), leaves)
+                return [g[:, 0] for g in found]
 
         return pull
 
@@ -182,7 +231,7 @@ class DirectPaths:
         def leaf(site: Site) -> Tensor:
             if moved and site in moved:
                 return moved[site]
-            value_SD = self.clean.values[site]
+            value_SD = self._values[site]
             value = value_SD[None, :length] if rows_N is None else value_SD[rows_N, None]
             leaves.append(value.detach().clone().requires_grad_())
             return leaves[-1]
