@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from saecli.core.address import Address
+from saecli.core.comparable import require_comparable
 from saecli.core.graph import FeatureGraph
 from saecli.core.progress import Progress
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
 from saecli.formats.graph_file import read_graph_file
 from saecli.formats.tables import as_csv
-from saecli.graph.comparable import require_comparable
 from saecli.graph.config import DiffConfig
 from saecli.graph.difference import Agreement, Difference, Pair, difference
 from saecli.graph.positions import aligned

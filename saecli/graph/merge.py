@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from saecli.core.address import Address, site_label
+from saecli.core.comparable import dictionaries_of, require_comparable
 from saecli.core.errors import Failure, InputError, UsageError
 from saecli.core.evidence import Evidence
 from saecli.core.graph import Edge, FeatureGraph, Metric, Node, Position
@@ -19,7 +20,6 @@ from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
 from saecli.core.site import Site
 from saecli.formats.graph_file import graph_path, read_graph_file
-from saecli.graph.comparable import dictionaries_of, require_comparable
 from saecli.graph.config import MergeConfig
 from saecli.graph.positions import aligned
 from saecli.report.captions import percent

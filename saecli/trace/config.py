@@ -19,6 +19,7 @@ from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR
 from saecli.data.names import data_inputs
 from saecli.trace.calibrate_config import CALIBRATED, CalibrateMixin
+from saecli.trace.grow_config import GrowMixin
 from saecli.trace.rules_config import RulesMixin
 
 AGGREGATES = ("none", "sum", "mean")
@@ -30,7 +31,7 @@ CONTEXT_WIDTH, CONTEXT_SEQUENCES = 5, 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class TraceConfig(CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, SharedConfig):
+class TraceConfig(GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     """What to trace, how, and how much of it to keep."""
 
     command: ClassVar[str] = "trace"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,7 @@ from saecli.asking.flags import names_pairs
 from saecli.asking.prompts import ask_many, require_one_length
 from saecli.asking.question import Question, ask
 from saecli.asking.sequences import ask_sequences
-from saecli.asking.target import feature_dictionary
 from saecli.attribution.circuit_metric import recipe_of
-from saecli.attribution.clean import SiteNodes
-from saecli.core.address import parse_addresses
 from saecli.core.errors import Failure, UsageError
 from saecli.core.graph import FeatureGraph, Metric, Node, Position
 from saecli.core.labels import Labels
@@ -23,20 +19,20 @@ from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
 from saecli.core.ranks import ONE, Ranks
 from saecli.core.run import Run
-from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.formats.labels import find_labels
 from saecli.report.write import write_graph
 from saecli.trace.benchmark_result import BenchmarkResult
 from saecli.trace.calibrate_result import CalibrateResult
 from saecli.trace.calibrated import calibrated, noted
+from saecli.trace.choosing import Choosing
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import target_address
+from saecli.trace.extend import extended
 from saecli.trace.many import by_prompts
-from saecli.trace.methods import Pinning, method, with_method
+from saecli.trace.methods import method, with_method
 from saecli.trace.passes import Passes
 from saecli.trace.result import TraceResult
-from saecli.trace.select import Choice, Pin, pinned_nodes
 from saecli.trace.rules_result import RulesResult
 from saecli.trace.told import tell
 
@@ -202,14 +198,18 @@ def trace(
             "suite_fingerprint": suite.fingerprint,
             **({"metric": recipe_of(first.metric)} if config.prompts is None else {}),
         },
-        settings=_settings(config, len(questions), passes.stands_in) | noted(calibrated(config, suite, passes.sites)),
+        settings=_settings(config, len(questions), passes.stands_in)
+        | noted(calibrated(config, suite, passes.sites))
+        | ({"first_fraction": config.first_fraction} if config.first_fraction < 1 else {}),
     )
+    if pin.stored is not None:
+        graph = extended(pin.stored, graph, passes.sites, pin.totals)
     return _labelled(graph, suite, labels or Labels())
 
 
 def _prepare(
     config: TraceConfig, model: HookedModel, suite: Suite, progress: Progress
-) -> tuple[list[Question], Passes, Pinning]:
+) -> tuple[list[Question], Passes, Choosing]:
     """What is asked, what runs it, and what finds pinned nodes."""
     if config.prompts is None:
         questions = [ask(model, config, suite, suite.info.residual, bos=suite.info.bos)]
@@ -244,12 +244,7 @@ def _prepare(
         if not sites:
             raise UsageError(f"--layers {config.layers} selects no site before the target {config.target}.")
     passes = Passes(config, model, suite, sites, progress)
-    thresholds = {site: one.values_F for site, one in calibrated(config, suite, sites).items()}
-
-    def pin(nodes: Mapping[Site, SiteNodes]) -> Choice:
-        return Choice(_pinned(config, nodes, suite), thresholds)
-
-    return questions, passes, pin
+    return questions, passes, Choosing(config, first, suite, sites)
 
 
 SETTINGS = (
@@ -270,21 +265,6 @@ SETTINGS = (
     "sequences",
 )
 """Choices that a graph file records."""
-
-
-def _pinned(config: TraceConfig, nodes: Mapping[Site, SiteNodes], suite: Suite) -> list[Pin]:
-    found: list[Pin] = []
-    for text in config.pin:
-        for address in parse_addresses(text, suite.info.residual):
-            dictionary = feature_dictionary(suite, address.site, address.index, f"--pin {text}")
-            pin = Pin(dictionary.config.reads, int(address.index or 0), address.position)
-            if pin.site not in nodes:
-                raise UsageError(f"--pin {text} lies outside the chosen sites.", "Widen --layers.")
-            if not pinned_nodes(nodes[pin.site], [pin]).any():
-                where = "" if pin.position is None else f" at position {pin.position}"
-                raise UsageError(f"--pin {text} does not fire on this input{where}, so it has no effect.")
-            found.append(pin)
-    return found
 
 
 def _metric(config: TraceConfig, questions: list[Question], value: float) -> Metric:

@@ -32,6 +32,8 @@ class Choice(Sequence[Pin]):
         thinned: A site of which only some features count.
         fraction: How many of those that are active there.
         seed: Which.
+        totals: Is filled, by site, with sums over the nodes last asked about: ``absolute_effect``,
+            ``error_absolute_effect``, ``active_nodes``.
     """
 
     def __init__(
@@ -41,10 +43,13 @@ class Choice(Sequence[Pin]):
         thinned: Site | None = None,
         fraction: float = 1.0,
         seed: int = 0,
+        totals: dict[Site, dict[str, float]] | None = None,
     ) -> None:
         self._pins = tuple(pins)
         self._thresholds = dict(thresholds or {})
         self._thinned, self._fraction, self._seed = thinned, fraction, seed
+        self._drawn: Tensor | None = None
+        self.totals = {} if totals is None else totals
 
     def __getitem__(self, place: Any) -> Any:
         return self._pins[place]
@@ -56,14 +61,21 @@ class Choice(Sequence[Pin]):
         """Mask [N] of the nodes of one site that count; errors and pinned features do."""
         counts_N = torch.ones_like(nodes.index_N, dtype=torch.bool)
         feature_N = nodes.index_N != ERROR
+        self.totals[nodes.site] = {
+            "absolute_effect": float(nodes.effect_N.abs().sum()),
+            "error_absolute_effect": float(nodes.effect_N[~feature_N].abs().sum()),
+            "active_nodes": len(nodes),
+        }
         if (floor_F := self._thresholds.get(nodes.site)) is not None:
             floor_N = floor_F.to(nodes.activation_N)[nodes.index_N.clamp_min(0)]
             counts_N &= nodes.activation_N.abs() > floor_N
-        if nodes.site == self._thinned:
-            active_U = nodes.index_N[feature_N].unique()
-            generator = torch.Generator().manual_seed(self._seed)
-            order = torch.randperm(len(active_U), generator=generator)[: int(len(active_U) * self._fraction)]
-            counts_N &= torch.isin(nodes.index_N, active_U[order.to(active_U.device)])
+        if nodes.site == self._thinned and self._fraction < 1:
+            if self._drawn is None:  # from all, also where this is asked once more of the drawn ones
+                active_U = nodes.index_N[feature_N].unique()
+                generator = torch.Generator().manual_seed(self._seed)
+                order = torch.randperm(len(active_U), generator=generator)[: int(len(active_U) * self._fraction)]
+                self._drawn = active_U[order.to(active_U.device)]
+            counts_N &= torch.isin(nodes.index_N, self._drawn)
         return counts_N | ~feature_N | pinned_nodes(nodes, self)
 
 
