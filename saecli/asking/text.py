@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
+import torch
 from torch import Tensor
 
 from saecli.asking.inputs import Answers, Continuation, Input, Reader
+from saecli.core.documents import Documents
 from saecli.core.errors import InputError, UsageError
 from saecli.core.graph import Position
 from saecli.core.model import ModelInfo
+from saecli.data.boards import boards_at
 from saecli.data.games import HELD_OUT_SEED
 from saecli.data.vocabulary import Characters, Vocabulary
 from saecli.games import chess
@@ -146,6 +150,19 @@ class ChessReader(TextReader):
     def default(self) -> str:
         text = chess.random_games(1, HELD_OUT_SEED, self.info.n_ctx).texts[0]
         return text[: text.index(f" {DEFAULT_MOVES + 1}.") + len(f" {DEFAULT_MOVES + 1}.")]
+
+    def read(self, given: str | None, flag: str) -> Input:
+        """A game, with the board wherever a move has just been completed, and at the end."""
+        found = super().read(given, flag)
+        documents = Documents(torch.tensor(found.tokens, dtype=torch.int32), torch.tensor([0, len(found.tokens)]))
+        boards = boards_at("chess", documents, torch.arange(len(found.tokens)))
+        shown = [
+            replace(position, board=board) if board != before or place == len(boards) - 1 else position
+            for place, (position, board, before) in enumerate(
+                zip(found.positions, boards, [*boards[:1], *boards], strict=False)
+            )
+        ]
+        return replace(found, positions=tuple(shown))
 
     def encode(self, text: str, flag: str) -> list[int]:
         """A game's characters: as they stand if they begin with a semicolon, else written anew up to the next move."""

@@ -37,8 +37,8 @@ def to_html(graph: FeatureGraph, layout: Layout | None = None) -> str:
     layout = layout or lay_out(graph)
     shapes, height = body(graph, layout)
     footnotes = captions.footnotes(graph)
-    if any(position.board for position in graph.positions):
-        footnotes.append(BOARD_COLOURS)
+    if game := game_of(graph):
+        footnotes.append(BOARD_COLOURS[game])
     if graph.features:
         footnotes.append(OWN_LABELS)
     return page(

@@ -12,7 +12,7 @@ from typing import Final
 
 from saecli.core.graph import FeatureGraph
 from saecli.report import captions, palette
-from saecli.report.board import BOARD_COLOURS, board_shapes, squares_in
+from saecli.report.board import BOARD_COLOURS, board_shapes, game_of, squares_in
 from saecli.report.layout import Box, Layout
 from saecli.report.measure import fit, text_width, wrap
 from saecli.report.shapes import Curved, Group, Rectangle, Shape, Text
@@ -230,5 +230,5 @@ def _footer(graph: FeatureGraph, width: float, y: float) -> tuple[tuple[Shape, .
         shapes.append(Text(0, y, line, _NOTE, palette.MUTED))
     if any(p.board for p in graph.positions):
         y += _NOTE * 1.55
-        shapes.append(Text(0, y, fit(BOARD_COLOURS, _NOTE, width), _NOTE, palette.MUTED))
+        shapes.append(Text(0, y, fit(BOARD_COLOURS[game_of(graph)], _NOTE, width), _NOTE, palette.MUTED))
     return tuple(shapes), y

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saecli.report.board import squares_in
+from saecli.report.board import board_shapes, squares_in
 from saecli.report.captions import headline, scale_note
 from saecli.report.palette import HELPS, HURTS, INK
 from saecli.report.picture import MARGIN, draw
 from saecli.report.place import lay_out
 from saecli.report.png import to_png
+from saecli.report.shapes import Rectangle, Text
 from saecli.report.svg import to_svg
 from tests.report.graphs import ALL_SITES, DEFAULT_SITES, generated, hand_made, hostile, without_positions
 
@@ -176,3 +177,12 @@ def test_png_shows_what_the_svg_shows():
 
 def test_a_hostile_graph_becomes_a_png():
     assert to_png(hostile(), scale=0.5).startswith(b"\x89PNG")
+
+
+def test_chess_is_drawn_with_its_pieces_and_white_below():
+    board = "....K" + "." * 58 + "k"
+    texts = [shape for shape in board_shapes(board, 0, 0, 80) if isinstance(shape, Text)]
+    assert [(one.text, round(one.x), round(one.y)) for one in texts] == [("♔", 45, 78), ("♚", 75, 8)]
+    squares = [shape for shape in board_shapes(board, 0, 0, 80) if isinstance(shape, Rectangle)]
+    assert (0, 70) in [(one.left, one.top) for one in squares[1:]]  # a1 is dark
+    assert len(squares) == 1 + 32

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from saecli.asking.question import Question, ask
+from saecli.asking.question import Question, ask, open_reader
 from saecli.core.graph import FeatureGraph
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
@@ -217,3 +217,13 @@ def test_bad_games_of_chess(game: str, words: str, saecli) -> None:
     done = saecli("trace", "chess-mini", "--game", game, "--layers", "6", "--out", "run")
     assert (done.code, done.out) == (3, "")
     assert words in done.err
+
+
+def test_games_of_chess_show_the_board_where_a_move_ends():
+    reader = open_reader(load_model("chess-mini"), "chess-mini", None)
+    given = reader.read(";1.e4 e5 2.N", "--game")
+    boards = {place: one.board for place, one in enumerate(given.positions) if one.board}
+    assert list(boards) == [5, 8, 11]  # after the blanks, and at the end
+    first = next(iter(boards.values()))
+    assert (first[12], first[28]) == (".", "P")  # e2, e4
+    assert next(reversed(boards.values()))[36] == "p"  # e5
