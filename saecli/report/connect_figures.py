@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from saecli.core.site import Site
+from saecli.report.curve_plot import apart
 from saecli.report.figure import plain_ticks, series, style
 from saecli.report.palette import HELPS, HURTS, INK, MUTED, NEUTRAL, mix
 
@@ -21,6 +22,8 @@ _SHALLOW: Final = 0.7
 _DIRECTIONS: Final = {"in": "Features that a feature depends on", "out": "Features that depend on a feature"}
 _LINES: Final = ("-", "--")
 _POSSIBLE: Final = "all that are possible"
+_LINE: Final = 0.045
+"""Height of a label, of the axis."""
 _KEY: Final = 1.4
 """Inches of an entry of a key."""
 
@@ -111,15 +114,17 @@ def _skips(rows: Table, names: Mapping[str, str]) -> Figure | None:
 
 
 def _importance(rows: Table, names: Mapping[str, str]) -> Figure:
-    """Share of the importance that so many connections of a feature have, per module and over all."""
+    """Share of the importance that so many connections of a feature have, per module, labelled with its block, and over
+    all."""
     from matplotlib.figure import Figure
 
     sites = sorted({Site.parse(row["site"]) for row in rows})
     kinds = {"attn_out": HELPS, "mlp_in": HURTS, "resid_pre": MUTED}
     said = {"attn_out": "attention", "mlp_in": "MLP", "resid_pre": "logits"}
     whole: dict[int, list[tuple[float, int]]] = {}
+    ends: list[tuple[float, int, str, str]] = []
     with style():
-        figure = Figure(figsize=(4.6, 3.2), layout="constrained")
+        figure = Figure(figsize=(5.6, 3.2), layout="constrained")
         axes = figure.subplots()
         for site in sites:
             own = [row for row in rows if row["site"] == str(site)]
@@ -128,9 +133,8 @@ def _importance(rows: Table, names: Mapping[str, str]) -> Figure:
             axes.plot([row["c"] for row in own], [row["kept"] for row in own], linewidth=0.9,
                       color=mix(kinds[site.kind], NEUTRAL, _SHALLOW * (1 - depth)),
                       label=said[site.kind] if site == same[-1] else None)  # fmt: skip
-            end = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 6.5}
-            axes.annotate(str(site.layer), (own[-1]["c"], own[-1]["kept"]), annotation_clip=False, **end,
-                          color=kinds[site.kind])  # fmt: skip
+            if site.kind != "resid_pre":
+                ends.append((own[-1]["kept"], own[-1]["c"], str(site.layer), kinds[site.kind]))
             for row in own:
                 whole.setdefault(row["c"], []).append((row["kept"], row["features"]))
         every = {c: parts for c, parts in sorted(whole.items()) if len(parts) == len(sites)}
@@ -143,6 +147,10 @@ def _importance(rows: Table, names: Mapping[str, str]) -> Figure:
         axes.set_xlabel("connections of a feature")
         axes.set_ylabel("share of the sizes of its scores")
         axes.set_title("Importance kept")
+        ends.sort(reverse=True)
+        for height, (_, c, label, colour) in zip(apart([end[0] for end in ends], _LINE, 1.02), ends, strict=True):
+            place = {"xytext": (5, 0), "textcoords": "offset points", "va": "center", "fontsize": 6.5}
+            axes.annotate(label, (c, height), color=colour, annotation_clip=False, **place)
         _key(figure, axes)
     return figure
 
