@@ -10,6 +10,7 @@ import pytest
 
 from saecli.connect import files
 from saecli.core.site import Site
+from saecli.data.sequences import open_sequences
 from saecli.formats.connections import read_connections
 from tests.connect.suites import LATENTS, save_model_and_suite
 
@@ -170,3 +171,24 @@ def test_suites_that_cannot_be_connected(here, saecli, tmp_path):
     done = saecli("connect", "othello-mini", "--suite", "lm/suite", *FEW)
     assert done.code == 3
     assert "lm/suite" in done.err
+
+
+def test_the_pruned_pass_takes_the_files_and_all_weights_are_all_connections(here, saecli):
+    from saecli.core.connections import Connections
+    from saecli.pruned.suite import PrunedSuite
+    from zoo.load import load_model, load_suite
+
+    folder = Path(connect(saecli, "--c", "3,1000", "--score", "weight")["run_directory"])
+    model, suite = load_model("lm"), load_suite("lm/suite")
+    few, many = (read_connections(folder / f"connections-c{c}.safetensors") for c in (3, 1000))
+    tokens = open_sequences("othello", 4).tokens_BS.long()
+    losses = []
+    for connections in (few, many, Connections(many.modules, "all")):
+        pruned = PrunedSuite(model, suite, connections)
+        frozen = pruned.freeze(tokens)
+        losses.append(float(pruned.ce(frozen, pruned.run(frozen))))
+    assert losses[1] == pytest.approx(losses[2], rel=1e-5)
+    assert abs(losses[0] - losses[2]) > 1e-3
+    done = saecli("connect", "lm", "--suite", "lm/suite", *FEW, "--c", "3", "--json")
+    other = read_connections(Path(json.loads(done.out)["run_directory"]) / "connections-c3.safetensors")
+    assert other.suite_fingerprint == few.suite_fingerprint == suite.fingerprint
