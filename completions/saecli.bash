@@ -62,13 +62,13 @@ _saecli() {
 _saecli_flags() {
     case "$1" in
         '') words='--version --show-completion --help' ;;
-        'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --contexts --context-width --context-sequences --threshold --samples --neighbours --position-weight --max-tokens --window --calibrate --percentile --cluster --calibrate-sequences --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --norms --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --contexts --context-width --context-sequences --explanations --threshold --samples --neighbours --position-weight --max-tokens --window --first-fraction --extend --calibrate --percentile --cluster --calibrate-sequences --rules --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
         'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
         'connect') words='--suite --data --sequences --n-ctx --score --c --keep --embed --logits --compat --device --dtype --pack --no-pack --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'finetune') words='--model --connections --c --data --context --sequences --loss --steps --lr --warmup --decay --stagger --grad-clip --decoder-norm --dead-after --aux-k --aux-coefficient --compat --held-out --save-dtype --device --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'validate') words='--model --data --sequences --n-ctx --firing --suite --ablation --errors --draws --features --set --generate --temperature --prompt --game --at --target --metric --min-faithfulness --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'validate') words='--model --data --sequences --n-ctx --firing --suite --connections --c --compat --ablation --errors --draws --features --set --generate --temperature --prompt --game --at --target --metric --min-faithfulness --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'f1') words='--model --data --games --indexing --positions --property --thresholds --precision --min-true-positives --min-support --label-f1 --compat --fidelity --no-fidelity --control --wide --plot --require --cache-codes --resume --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'cooc') words='--suite --data --sequences --n-ctx --special --threshold --min-count --min-pair --jaccard-floor --weight --edge-threshold --min-size --max-size --cut --recut --communities --size --per-size --max-examples --context --views --page-bytes --probe --h5 --neuronpedia --compat --require --cache-codes --pack --no-pack --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'graph') words='--help' ;;
@@ -109,6 +109,7 @@ _saecli_values() {
         'trace|--method') words='gradient ig ablation exact search direct' paths='' ;;
         'trace|--steps') words='' paths='' ;;
         'trace|--rule') words='midpoint left' paths='' ;;
+        'trace|--norms') words='frozen live' paths='' ;;
         'trace|--ablation') words='zero mean resample patch' paths='' ;;
         'trace|--data') words='' paths='files' ;;
         'trace|--sequences') words='' paths='' ;;
@@ -123,16 +124,20 @@ _saecli_values() {
         'trace|--contexts') words='' paths='' ;;
         'trace|--context-width') words='' paths='' ;;
         'trace|--context-sequences') words='' paths='' ;;
+        'trace|--explanations') words='none neuronpedia' paths='' ;;
         'trace|--threshold') words='' paths='' ;;
         'trace|--samples') words='' paths='' ;;
         'trace|--neighbours') words='' paths='' ;;
         'trace|--position-weight') words='' paths='' ;;
         'trace|--max-tokens') words='' paths='' ;;
         'trace|--window') words='' paths='' ;;
+        'trace|--first-fraction') words='' paths='' ;;
+        'trace|--extend') words='' paths='files' ;;
         'trace|--calibrate') words='' paths='files' ;;
         'trace|--percentile') words='' paths='' ;;
         'trace|--cluster') words='' paths='' ;;
         'trace|--calibrate-sequences') words='' paths='' ;;
+        'trace|--rules') words='' paths='' ;;
         'trace|--layers') words='' paths='' ;;
         'trace|--kind') words='resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
         'trace|--device') words='auto cpu cuda mps' paths='' ;;
@@ -288,6 +293,9 @@ _saecli_values() {
         'validate|--n-ctx') words='' paths='' ;;
         'validate|--firing') words='' paths='' ;;
         'validate|--suite') words='gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b' paths='files' ;;
+        'validate|--connections') words='' paths='files' ;;
+        'validate|--c') words='' paths='' ;;
+        'validate|--compat') words='none scae' paths='' ;;
         'validate|--ablation') words='zero mean resample' paths='' ;;
         'validate|--errors') words='circuit kept removed' paths='' ;;
         'validate|--draws') words='' paths='' ;;

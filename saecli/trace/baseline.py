@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -16,9 +15,7 @@ from saecli.core.model import HookedModel
 from saecli.core.progress import Progress
 from saecli.core.site import Site
 from saecli.trace.config import TraceConfig
-
-if TYPE_CHECKING:
-    from saecli.data.vocabulary import Vocabulary
+from saecli.trace.data import open_data
 
 
 class Baselines:
@@ -74,36 +71,9 @@ class Baselines:
         """int64 [B, S]: sequences of the data that are as long as the input."""
         if length in self._data:
             return self._data[length]
-        from saecli.data.names import GAMES
-        from saecli.data.sequences import open_sequences
-        from zoo.load import load_vocabulary
-        from zoo.reading import data_of, make_data, other_data
-
-        config, info = self.config, self.model.info
-        data = config.data or data_of(config.model, info.vocabulary)
-        if not data:
-            raise UsageError(
-                f"{info.name} reads {info.vocabulary or 'an unknown vocabulary'}, and no data are named.",
-                "Add --data: data:NAME, token shards, text, or hf:ORG/NAME.",
-            )
-        make_data(data, self.progress)
-        if notice := other_data(config.model, data):
-            self.progress(notice)
-        vocabulary: Callable[[], Vocabulary] = lambda: load_vocabulary(config.model, info.vocabulary)  # noqa: E731
-        found = open_sequences(
-            data,
-            config.sequences,
-            n_ctx=0 if data in GAMES else length,
-            bos=self.bos,
-            vocabulary=vocabulary,
-            progress=self.progress,
-        )
-        if info.vocabulary and found.vocabulary and info.vocabulary != found.vocabulary:
-            raise InputError(f"{data} is written in {found.vocabulary!r}, and {info.name} reads {info.vocabulary!r}.")
+        found = open_data(self.config, self.model, self.bos, length, self.progress)
         rows_BS = found.tokens_BS[found.lengths_B >= length, :length].long()
         if not len(rows_BS):
-            raise InputError(f"No sequence of {data} has the input's {length} tokens.", "Trace a shorter input.")
-        if int(rows_BS.max()) >= info.d_vocab:
-            raise InputError(f"{data} has token {int(rows_BS.max())}; {info.name} knows 0..{info.d_vocab - 1}.")
+            raise InputError(f"No sequence of the data has the input's {length} tokens.", "Trace a shorter input.")
         self._data[length] = rows_BS
         return rows_BS

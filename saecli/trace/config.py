@@ -21,6 +21,7 @@ from saecli.data.names import data_inputs
 from saecli.trace.calibrate_config import CALIBRATED, CalibrateMixin
 from saecli.trace.grow_config import GrowMixin
 from saecli.trace.rules_config import RulesMixin
+from saecli.trace.search_config import SearchMixin
 
 AGGREGATES = ("none", "sum", "mean")
 ABLATIONS = ("zero", "mean", "resample", "patch")
@@ -31,7 +32,7 @@ CONTEXT_WIDTH, CONTEXT_SEQUENCES = 5, 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class TraceConfig(GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, SharedConfig):
+class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     """What to trace, how, and how much of it to keep."""
 
     command: ClassVar[str] = "trace"
@@ -122,10 +123,10 @@ class TraceConfig(GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfig
         None,
         help="First-order effects; integrated gradients, first-order effects averaged on the way to the removal of a "
         "whole site; ablation, removing features one by one and watching activations change; exact, removing "
-        "features and errors one by one and measuring every edge by itself; or direct, for transcoders: what features "
-        "do to each other where norms keep their scales and attention its patterns. If not given, direct for "
-        "transcoders and gradient else.",
-        choices=("gradient", "ig", "ablation", "exact", "direct"),
+        "features and errors one by one and measuring every edge by itself; search, the fewest features of each "
+        "residual site that keep the prediction; or direct, for transcoders: what features do to each other where "
+        "norms keep their scales and attention its patterns. If not given, direct for transcoders and gradient else.",
+        choices=("gradient", "ig", "ablation", "exact", "search", "direct"),
         panel="Method",
     )
     steps: int = option(STEPS, help="With ig: points on the way.", minimum=1, panel="Method")
@@ -145,19 +146,20 @@ class TraceConfig(GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfig
     ablation: str | None = option(
         None,
         help="What takes the place of what is removed: nothing, the mean over --data, another sequence of --data (by "
-        "--seed), or its activation on --patch; nothing if not given, or --patch if there is one.",
+        "--seed), or its activation on --patch; if not given, --patch if there is one, else nothing (with search: "
+        "tokens of --data).",
         choices=ABLATIONS,
         panel="Method",
     )
     data: str | None = option(
         None,
-        help=f"For mean and resample, and for --contexts; if not given, what the zoo names for the model: {DATA_HELP}",
+        help=f"For mean, resample, search and --contexts; if not given, what the zoo names for the model: {DATA_HELP}",
         metavar=DATA_METAVAR,
         complete="files",
         panel="Method",
     )
     sequences: int = option(
-        100, help="For mean and resample: sequences of --data, as long as the input.", minimum=1, panel="Method"
+        100, help="For mean, resample and search: sequences of --data, as long as the input.", minimum=1, panel="Method"
     )
     positions: str = option(
         "each",
@@ -239,8 +241,9 @@ class TraceConfig(GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfig
             raise UsageError("--ablation patch needs a counterfactual.", "Add --patch TEXT.")
         if self.patch is not None and self.ablation not in (None, "patch"):
             raise UsageError(f"--patch and --ablation {self.ablation} are two answers to one question.", "Keep one.")
-        if self.data is not None and self.ablation not in ("mean", "resample") and not self.contexts:
+        if self.data is not None and self.stands_in not in ("mean", "resample") and not self.contexts:
             raise UsageError(
+        self.check_search()
                 "--data is read with --ablation mean and resample, and with --contexts.", "Add --contexts 6."
             )
         if not self.contexts and (self.context_width != CONTEXT_WIDTH or self.context_sequences != CONTEXT_SEQUENCES):
@@ -307,5 +310,11 @@ class TraceConfig(GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfig
     @property
     def kept_share(self) -> float | None:
         """``--keep``, or the default share when nothing else limits the nodes."""
-        limited = self.top_nodes is not None or self.node_threshold is not None
+        limited = self.top_nodes is not None or self.node_threshold is not None or self.method == "search"
+    @property
+    def stands_in(self) -> str:
+        """What takes the place of what is removed: ``--ablation``, or its default."""
+        usual = "resample" if self.method == "search" else "zero"
+        return self.ablation or ("patch" if self.patch is not None else usual)
+
         return 0.8 if self.keep is None and not limited else self.keep

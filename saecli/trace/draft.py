@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from saecli.attribution.clean import ERROR, SiteNodes
 from saecli.attribution.metric import Metric
@@ -15,11 +16,17 @@ from saecli.core.site import Site
 
 @dataclass
 class Draft:
-    """Nodes and edges on the way to a graph."""
+    """Nodes and edges on the way to a graph.
+
+    Attributes:
+        nodes, edges, totals: Of the graph.
+        details: What else the graph's settings say of how it was found.
+    """
 
     nodes: dict[Address, Node]
     edges: list[Edge]
     totals: dict[str, float]
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 def target_address(metric: Metric) -> Address:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ from saecli.trace.extend import extended
 from saecli.trace.many import by_prompts
 from saecli.trace.methods import method, with_method
 from saecli.trace.passes import Passes
-from saecli.trace.result import TraceResult
+from saecli.trace.result import TraceResult, searched_sites
+from saecli.trace.search_config import SearchMixin
 from saecli.trace.rules_result import RulesResult
 from saecli.trace.told import tell
 
@@ -126,9 +127,10 @@ def run(
         active=int(graph.totals["active_nodes"]),
         coverage=graph.coverage,
         error_share=graph.totals["error_absolute_effect"] / graph.totals["absolute_effect"]
-        if config.method != "ablation"
+        if config.method not in ("ablation", "search")
         else None,
         gap=graph.totals.get("gap"),
+        searched=searched_sites(graph.settings.get("search")),
         files=sorted(files),
     )
 
@@ -180,7 +182,7 @@ def trace(
     graph = FeatureGraph(
         title=f"{_name(model)} · why {asked.target}?",
         method=str(config.method),
-        edge_meaning="activation" if config.method in ("ablation", "direct") else "metric",
+        edge_meaning="activation" if config.method in ("ablation", "search", "direct") else "metric",
         metric=asked,
         positions=positions,
         sites=tuple(names),
@@ -200,7 +202,8 @@ def trace(
         },
         settings=_settings(config, len(questions), passes.stands_in)
         | noted(calibrated(config, suite, passes.sites))
-        | ({"first_fraction": config.first_fraction} if config.first_fraction < 1 else {}),
+        | ({"first_fraction": config.first_fraction} if config.first_fraction < 1 else {})
+        | draft.details,
     )
     if pin.stored is not None:
         graph = extended(pin.stored, graph, passes.sites, pin.totals)
@@ -212,6 +215,8 @@ def _prepare(
 ) -> tuple[list[Question], Passes, Choosing]:
     """What is asked, what runs it, and what finds pinned nodes."""
     if config.prompts is None:
+    if config.method == "search":
+        config = replace(config, metric="kl")
         questions = [ask(model, config, suite, suite.info.residual, bos=suite.info.bos)]
     elif not names_pairs(config.prompts):
         questions = ask_sequences(
@@ -244,6 +249,10 @@ def _prepare(
         if not sites:
             raise UsageError(f"--layers {config.layers} selects no site before the target {config.target}.")
     passes = Passes(config, model, suite, sites, progress)
+    if config.method == "search":
+        sites = tuple(site for site in sites if site.is_residual)
+        if not sites:
+            raise UsageError(f"--method search looks at residual sites, and --layers {config.layers} selects none.")
     return questions, passes, Choosing(config, first, suite, sites)
 
 
@@ -266,6 +275,8 @@ SETTINGS = (
 )
 """Choices that a graph file records."""
 
+SEARCH_SETTINGS = tuple(item.name for item in fields(SearchMixin))
+"""More of them, of a search."""
 
 def _metric(config: TraceConfig, questions: list[Question], value: float) -> Metric:
     """What is measured, in words; of many prompts the mean."""
@@ -293,8 +304,9 @@ def _name(model: HookedModel) -> str:
 
 
 def _settings(config: TraceConfig, prompts: int, stands_in: str) -> dict[str, Any]:
-    values = replace(config, keep=config.kept_share).values()
-    found = {name: values[name] for name in SETTINGS if name in values} | {"ablation": stands_in}
+    values = config.values() | {"keep": config.kept_share, "ablation": stands_in}
+    names = (*SETTINGS, *SEARCH_SETTINGS) if config.method == "search" else SETTINGS
+    found = {name: values[name] for name in names if name in values}
     return found if config.prompts is None else found | {"aggregate": config.aggregate, "prompts": prompts}
 
 

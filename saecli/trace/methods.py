@@ -32,6 +32,7 @@ _WHERE: Final[dict[str, str]] = {
     "ig": "saecli.trace.first_order:by_gradient",
     "ablation": "saecli.trace.removing:by_ablation",
     "exact": "saecli.trace.exact:by_exact",
+    "search": "saecli.trace.searching:by_search",
     "direct": "saecli.trace.linear:by_direct_effects",
 }
 """Every choice of ``--method``."""

@@ -54,7 +54,7 @@ class Passes:
 
         An edge is then what passes directly at the unmodified input, as in Marks et al. 2024.
         """
-        stand_in = self._baselines.of(question)
+        stand_in = None if self.config.method == "search" else self._baselines.of(question)
         live, metric = self.config.norms == "live", question.metric
         if not live and isinstance(metric, FeatureMetric) and self.config.method in (None, "gradient", "ig"):
             metric = metric.frozen(self.model, question.tokens_S)
