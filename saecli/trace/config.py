@@ -223,6 +223,12 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
     context_sequences: int = option(
         CONTEXT_SEQUENCES, help="With --contexts: sequences that are looked through.", minimum=1, panel="Labels"
     )
+    explanations: str = option(
+        "none",
+        help="Ask Neuronpedia's server what it says of every feature, if it shows the suite; answers are kept.",
+        choices=("none", "neuronpedia"),
+        panel="Labels",
+    )
 
     def validate(self) -> None:
         """Refuse options that contradict each other."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from saecli.core.address import Address
 from saecli.core.cache import Cache
 from saecli.core.errors import InputError, UsageError
+from saecli.core.evidence import Evidence
 from saecli.core.fingerprint import fingerprint_module
 from saecli.core.graph import FeatureGraph
 from saecli.core.model import HookedModel
@@ -52,6 +54,8 @@ def tell(
         shown=found,
         game=game,
     )
+    if config.explanations == "neuronpedia":
+        known = _explained(known, config, suite, progress)
     nodes = tuple(
         replace(node, label=node.label or known[node.address.at(None)].label)
         if node.address.at(None) in known
@@ -59,6 +63,30 @@ def tell(
         for node in graph.nodes
     )
     return replace(graph, nodes=nodes, features=known)
+
+
+def _explained(
+    known: dict[Address, Evidence], config: TraceConfig, suite: Suite, progress: Progress
+) -> dict[Address, Evidence]:
+    """With what Neuronpedia says, as far as it shows the dictionaries and answers."""
+    from saecli.features.neuronpedia import Neuronpedia
+    from zoo.explained import neuronpedia_names
+
+    names = neuronpedia_names(config.suite or config.model)
+    wanted: dict[str, list[int]] = {}
+    for address in known:
+        if address.site in names and address.index is not None:
+            wanted.setdefault(names[address.site], []).append(address.index)
+    if not wanted:
+        progress(f"Neuronpedia does not show {suite.info.name}, as far as is known.")
+        return known
+    said = Neuronpedia(Cache.at().explanations).explain(wanted.items(), progress)
+    return {
+        address: replace(one, explanation=said.get((names[address.site], address.index or 0), ""))
+        if address.site in names
+        else one
+        for address, one in known.items()
+    }
 
 
 def _contexts(
