@@ -303,8 +303,10 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
         for name in (*one, "at") if names_pairs(self.prompts) else one:
             if getattr(self, name) is not None:
                 raise UsageError(f"--{name} is of one input, and --prompts names many.", "Keep one.")
-        if self.method not in (None, "gradient", "ig"):
-            raise UsageError(f"--prompts goes with --method gradient and ig, not {self.method}.", "Use --method ig.")
+        if self.method not in (None, "gradient", "ig", "direct"):
+            raise UsageError(
+                f"--prompts goes with --method gradient, ig and direct, not {self.method}.", "Use --method ig."
+            )
         if self.metric == "feature":
             raise UsageError("--metric feature is of one input, and --prompts names many.")
 

@@ -165,7 +165,8 @@ def trace(
     names = [suite.label(site) for site in passes.sites]
     progress(f"sites: {' '.join(names)}")
     if config.prompts is not None:
-        draft, target = by_prompts(config, questions, passes.run, pin, progress, ranks)
+        pass_of = passes.replaced if config.method == "direct" else passes.run
+        draft, target = by_prompts(config, questions, pass_of, pin, progress, ranks)
         passes.share(ranks)
     else:
         draft = method(config.method)(config, first, passes, pin, progress)
@@ -237,7 +238,7 @@ def _prepare(
             wanted=config.n_prompts,
             metric=config.metric,
             bos=suite.info.bos,
-            patches=config.ablation in (None, "patch"),
+            patches=config.ablation in (None, "patch") and config.method != "direct",
         )
     if config.prompts is not None and config.aggregate == "none":
         require_one_length(config.prompts, questions)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from saecli.asking.question import Question
 from saecli.attribution.direct import direct_edges
-from saecli.attribution.direct_replacement import require_linear
 from saecli.core.progress import Progress
 from saecli.trace.config import TraceConfig
 from saecli.trace.draft import Draft, target_address
@@ -18,7 +17,6 @@ def by_direct_effects(
     config: TraceConfig, question: Question, passes: Passes, pin: Pinning, progress: Progress
 ) -> Draft:
     """Nodes by their total effects in the local replacement model, and the direct effects among those that stay."""
-    require_linear({site: passes.suite.configs[site] for site in passes.sites})
     run = passes.replaced(question)
     progress("edges")
     nodes = select_nodes(config, run.nodes, pin(run.nodes))

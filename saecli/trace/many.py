@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from saecli.asking.question import Question
+from saecli.attribution import direct
 from saecli.attribution.clean import CleanRun, SiteNodes
+from saecli.attribution.direct import DirectRun
 from saecli.attribution.gradient import direct_edges
 from saecli.core.address import Address
 from saecli.core.errors import UsageError
@@ -71,7 +73,7 @@ class _Table:
 def by_prompts(
     config: TraceConfig,
     questions: Sequence[Question],
-    run: Callable[[Question], CleanRun],
+    run: Callable[[Question], CleanRun | DirectRun],
     pin: Callable[[Mapping[Site, SiteNodes]], Sequence[Pin]],
     progress: Progress,
     ranks: Ranks = ONE,
@@ -140,10 +142,16 @@ class _Edges:
         self._keys[None] = self._whole.keys(tokens)
         self._weights: dict[_Key, dict[_Key, Tensor]] = {}
 
-    def add(self, clean: CleanRun, weight: float) -> None:
+    def add(self, run: CleanRun | DirectRun, weight: float) -> None:
         """The edges of one prompt."""
-        nodes = {site: self._own(site, found) for site, found in clean.nodes.items()}
-        for blocks in direct_edges(clean, nodes, tokens=self._own(None, clean.tokens)):
+        nodes = {site: self._own(site, found) for site, found in run.nodes.items()}
+        tokens = self._own(None, run.tokens)
+        if isinstance(run, DirectRun):  # edges are of activations, also where they make no difference to the metric
+            felt = {site: found.take(found.effect_N != 0) for site, found in nodes.items()}
+            edges = direct.direct_edges(run, felt, tokens=tokens)
+        else:
+            edges = direct_edges(run, nodes, tokens=tokens)
+        for blocks in edges:
             for block in blocks:
                 child: _Key = None if block.children is None else block.children.site
                 parent: _Key = None if block.tokens else block.parents.site

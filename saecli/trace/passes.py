@@ -10,6 +10,7 @@ import torch
 from saecli.asking.question import Question, device_of
 from saecli.attribution.clean import CleanRun, clean_run
 from saecli.attribution.direct import DirectRun, direct_run
+from saecli.attribution.direct_replacement import require_linear
 from saecli.attribution.integrated import integrate
 from saecli.attribution.metric import FeatureMetric
 from saecli.core.model import HookedModel
@@ -73,7 +74,12 @@ class Passes:
         return done.clean
 
     def replaced(self, question: Question) -> DirectRun:
-        """The pass in the local replacement model."""
+        """The pass in the local replacement model.
+
+        Raises:
+            UsageError: A dictionary that stands in for no module.
+        """
+        require_linear({site: self.suite.configs[site] for site in self.sites})
         found = direct_run(self.model, self._chosen, question.tokens_S, question.metric)
         self._values[id(question)] = found.value
         return found

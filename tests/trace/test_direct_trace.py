@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from saecli.core.address import Address
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.fingerprint import fingerprint_module
 from saecli.core.gpt import GPT, GPTConfig
@@ -60,8 +63,9 @@ def tiny_transcoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def graph_of(folder: Path, suite: str = "suite", **options: object) -> FeatureGraph:
-    config = TraceConfig(model=str(folder), **({"prompt": PROMPT} | options))  # type: ignore[arg-type]
+def graph_of(folder: Path, suite: str = "suite", **options: Any) -> FeatureGraph:
+    chosen: dict[str, Any] = {"prompt": PROMPT} | options
+    config = TraceConfig(model=str(folder), **chosen)
     model = load_model(str(folder), dtype=torch.float64)
     return trace(config, model, load_suite(str(folder / suite), dtype=torch.float64).attach(model))
 
@@ -151,3 +155,31 @@ def test_a_feature_as_the_target(tiny_transcoders: Path) -> None:
     assert into.keys() == expected.keys()
     for source, weight in expected.items():
         assert into[source] == pytest.approx(weight, abs=1e-12)
+
+
+@pytest.mark.parametrize("aggregate", ["none", "sum"])
+def test_a_graph_of_many_prompts_is_the_mean_of_theirs(tiny_transcoders: Path, tmp_path: Path, aggregate: str) -> None:
+    """Counterfactuals in the file are not read: nothing takes the place of what is there."""
+    pairs = [{"clean_prefix": one, "clean_answer": "x", "patch_prefix": one[::-1]} for one in ("for i", "abcde")]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    whole: dict[str, Any] = {"keep": 1.0, "top_edges": 10**6}
+    many = graph_of(tiny_transcoders, prompt=None, prompts=str(path), aggregate=aggregate, **whole)
+    assert (many.method, many.edge_meaning, many.settings["ablation"]) == ("direct", "activation", "zero")
+    effects: dict = defaultdict(float)
+    weights: dict = defaultdict(float)
+
+    def place(address: Address) -> Address:
+        return address if aggregate == "none" else address.at(None)
+
+    for pair in pairs:
+        one = graph_of(tiny_transcoders, prompt=pair["clean_prefix"], target="x", **whole)
+        for node in one.nodes:
+            effects[place(node.address)] += node.effect / 2
+        for edge in one.edges:
+            weights[place(edge.source), place(edge.target)] += edge.weight / 2
+    for node in many.nodes:
+        assert node.effect == pytest.approx(effects[node.address], abs=1e-11)
+    found = {(edge.source, edge.target): edge.weight for edge in many.edges}
+    for ends, weight in weights.items():
+        assert found.get(ends, 0.0) == pytest.approx(weight, abs=1e-11)
