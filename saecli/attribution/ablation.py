@@ -164,8 +164,7 @@ class Ablation:
                 out.append(removal.nodes.effect_N.new_zeros(part.stop - part.start))
                 continue
             start, stream = self._edited_stream(removal, part, begin)
-            values = (value for site, value in self._suffix.walk(start, stream, begin, end) if site == end)
-            out.append(clean.metric.measure(clean.model, next(values)[:, at - begin]) - clean.value)
+            out.append(clean.metric.measure(clean.model, self._suffix.at(start, stream, begin, end, at)) - clean.value)
         return torch.cat(out) if out else removal.nodes.effect_N.new_zeros(0)
 
     @torch.no_grad()

@@ -107,8 +107,7 @@ def _along(clean: CleanRun, suffix: Suffix, nodes: SiteNodes, alphas_N: Tensor) 
     stream_SD, taken_SD = suffix.stream(start)[own], whole_SD[own]
 
     def measure(x_NSD: Tensor) -> Tensor:
-        values = (value for site, value in suffix.walk(start, x_NSD, own.start, end) if site == end)
-        return metric.measure(clean.model, next(values)[:, metric.position - own.start])
+        return metric.measure(clean.model, suffix.at(start, x_NSD, own.start, end, metric.position))
 
     mean_SD[own] = _mean_gradient(measure, stream_SD, taken_SD, alphas_N, own.stop)
     with torch.no_grad():
