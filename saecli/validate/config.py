@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from saecli.asking.flags import METRICS
+from saecli.asking.flags import METRICS, parse_limits
 from saecli.core.bound import Bound
 from saecli.core.config import ModelConfigMixin, SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
@@ -70,6 +70,28 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         input=True,
         panel="Circuit",
     )
+    connections: str | None = option(
+        None,
+        help="Compute the suite through these connections, of saecli connect, beside random ones.",
+        metavar="FILE",
+        complete="files",
+        input=True,
+        panel="Connections",
+    )
+    c: str | None = option(
+        None,
+        help="With --connections: keep so many of each feature, the strongest; several numbers are measured side by "
+        "side: 10,30,100.",
+        metavar="N[,N…]",
+        panel="Connections",
+    )
+    compat: str = option(
+        "none",
+        help="With --connections: scae computes biases and unexplained variance as the reference does, of folded "
+        "weights.",
+        choices=("none", "scae"),
+        panel="Connections",
+    )
     ablation: str = option(
         "zero",
         help="Of a graph: what takes the place of everything outside the circuit, for the curve and --min-faithfulness:"
@@ -80,13 +102,14 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     errors: str = option(
         "circuit",
         help="Of a graph: errors of dictionaries stay as the circuit has them, are all kept, or all removed; decides "
-        "what --min-faithfulness asks.",
+        "what --min-faithfulness asks. With --connections: kept adds them to what every module writes.",
         choices=ERRORS,
         panel="Circuit",
     )
     draws: int = option(
         5,
-        help="Random circuits per circuit, random feature sets, and prompts that resampled ablation takes from.",
+        help="Random circuits per circuit, random connections or feature sets, and prompts that resampled ablation "
+        "takes from.",
         minimum=1,
         panel="Circuit",
     )
@@ -99,8 +122,9 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     set: tuple[str, ...] = option(
         (),
         help="Change a feature on one input, at one position or all: set it, scale it, or add to it (7:331=0, "
-        "7.mlp_out:12@42=2x, 7:331=+5); of a graph, on its own input, beside what its edges predict. Repeatable.",
-        metavar="7:331=0|2x|+5",
+        "7.mlp_out:12@42=2x, 7:331=+5); of a graph, on its own input, beside what its edges predict. Repeatable. "
+        "7:331=0..2x scales it in steps of 0.1: dose and response.",
+        metavar="7:331=0|2x|+5|0..2x",
         panel="Intervention",
     )
     generate: int = option(
@@ -164,6 +188,10 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
             raise UsageError("The same suite is named twice.", "Name each once.")
         _ = self.bounds
         self._check_set()
+        if self.connections is None and (self.c is not None or self.compat != "none"):
+            flag = "--c" if self.c is not None else "--compat"
+            raise UsageError(f"{flag} belongs to --connections.", "Add --connections FILE.")
+        _ = parse_limits(self.c)
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """Suites, the model, and the data by content: of shards the list that has the sha256 of each."""

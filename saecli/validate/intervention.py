@@ -7,10 +7,13 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from saecli.attribution.intervene import FeatureChange, Intervention
+from saecli.core.errors import UsageError
 from saecli.core.progress import Progress
 from saecli.core.run import Run
 from saecli.formats.tables import as_csv
 from saecli.validate.config import ValidateConfig
+from saecli.validate.dose import validate_dose
+from saecli.validate.dose_result import DoseResult
 from saecli.validate.intervention_edges import compare, nodes_changed
 from saecli.validate.intervention_flags import parse_setting
 from saecli.validate.intervention_result import ChangedFeature, InterventionResult, NextToken, SetFeature
@@ -28,14 +31,22 @@ def plan_intervention(config: ValidateConfig, subject: Subject) -> list[str]:
     return [f"Sets {what} on {'the input of ' if subject.kind == 'graphs' else 'one input with '}{subject.names[0]}"]
 
 
-def validate_intervention(config: ValidateConfig, subject: Subject, run: Run, progress: Progress) -> InterventionResult:
-    """Change features, compare, list.
+def validate_intervention(
+    config: ValidateConfig, subject: Subject, run: Run, progress: Progress
+) -> InterventionResult | DoseResult:
+    """Change features, compare, list; of a sweep see :mod:`saecli.validate.dose`.
 
     Raises:
         UsageError, InputError: No such feature, input, target or graph, or what cannot be changed.
     """
+    settings = [parse_setting(text) for text in config.set]
+    sweeps = [one for one in settings if one.how == "sweep"]
+    if sweeps and (len(settings) > 1 or config.generate):
+        raise UsageError(f"--set {sweeps[0].text} goes alone, and writes nothing.", "Leave the others out.")
     scene = open_scene(config, subject)
-    changes = scene.changes([parse_setting(text) for text in config.set])
+    if sweeps:
+        return validate_dose(config, scene, sweeps[0], run, progress)
+    changes = scene.changes(settings)
     if scene.graph is not None:
         changes = nodes_changed(scene, changes)
     progress("running")

@@ -76,7 +76,8 @@ class Scene:
                 dictionary = feature_dictionary(self.suite, address.site, address.index, f"--set {one.text}")
                 if address.position is not None and address.position >= len(self.tokens_S):
                     raise UsageError(f"--set {one.text}: the input has positions 0..{len(self.tokens_S) - 1}.")
-                change = Change(one.how, one.value)  # type: ignore[arg-type]
+                how = "scale" if one.how == "sweep" else one.how
+                change = Change(how, one.value)  # type: ignore[arg-type]
                 found.append(FeatureChange(dictionary.config.reads, int(address.index or 0), address.position, change))
         for number, one in enumerate(found):
             for other in found[:number]:
