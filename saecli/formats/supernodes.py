@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,31 +11,7 @@ from saecli.core.graph import FeatureGraph
 from saecli.formats.documents import read_document
 
 SCHEMA: Final = "saecli.supernodes/1"
-BY_LABEL: Final = "label"
 _MAX_BYTES: Final = 1 << 26
-_SCORE: Final = re.compile(r", F1 [\d.]+$")
-
-
-def with_supernodes(graph: FeatureGraph, choice: str) -> FeatureGraph:
-    """The graph with other groups in place of its own.
-
-    Args:
-        graph: The graph.
-        choice: ``label``, one group for every label that two features or more have (scores aside), or a file.
-
-    Raises:
-        InputError: No such file, or one whose groups name nodes that the graph does not have.
-    """
-    return replace(graph, supernodes=by_label(graph) if choice == BY_LABEL else read_supernodes(Path(choice), graph))
-
-
-def by_label(graph: FeatureGraph) -> dict[str, tuple[Address, ...]]:
-    """Features of one label, two or more, under that label; ``D4 mine, F1 .93`` and ``D4 mine, F1 .88`` are one."""
-    groups: defaultdict[str, list[Address]] = defaultdict(list)
-    for node in graph.nodes:
-        if node.address.kind == "feature" and node.label.strip():
-            groups[_SCORE.sub("", node.label.strip())].append(node.address)
-    return {name: tuple(members) for name, members in groups.items() if len(members) > 1}
 
 
 def read_supernodes(path: Path, graph: FeatureGraph) -> dict[str, tuple[Address, ...]]:

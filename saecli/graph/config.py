@@ -114,9 +114,8 @@ class ExportConfig(CallConfig):
     )
     supernodes: str | None = option(
         None,
-        help="Groups of nodes in place of the graph's own: a file that its page saved, or label, one group for every "
-        "label that several features have.",
-        metavar="FILE|label",
+        help="Groups of nodes in place of the graph's own: a file that its page saved.",
+        metavar="FILE",
         complete="files",
     )
     overwrite: bool = option(False, help="Replace what is there.", flag="--overwrite", session=True)

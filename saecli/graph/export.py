@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -18,7 +18,7 @@ from saecli.core.result import Result, field_doc
 from saecli.formats.documents import read_document
 from saecli.formats.graph_file import read_graph_file
 from saecli.formats.neuronpedia_write import to_document
-from saecli.formats.supernodes import with_supernodes
+from saecli.formats.supernodes import read_supernodes
 from saecli.graph.config import ExportConfig
 from saecli.graph.source import source_path
 
@@ -68,7 +68,7 @@ def run(config: ExportConfig, progress: Progress) -> ExportResult:
     path = source_path(config.graph)
     graph, _ = read_graph_file(path)
     if config.supernodes is not None:
-        graph = with_supernodes(graph, config.supernodes)
+        graph = replace(graph, supernodes=read_supernodes(Path(config.supernodes), graph))
     to = config.to or ""
     out = Path(config.out or f"{_stem(path)}{_SUFFIXES.get(to, f'.{to}')}")
     folder = to in ("csv", "circuit-tracer")

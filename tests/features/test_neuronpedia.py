@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -51,6 +51,23 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Told:
+    """Keeps what is told."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+
+    def __call__(
+        self,
+        label: str,
+        done: float | None = None,
+        total: float | None = None,
+        detail: str = "",
+        table: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self.lines.append(label)
+
+
 @pytest.fixture
 def server() -> Iterator[str]:
     Handler.asked = []
@@ -63,9 +80,10 @@ def server() -> Iterator[str]:
 
 
 def test_an_explanation_is_asked_for_once(server: str, tmp_path: Path):
-    client, told = Neuronpedia(tmp_path, server=server), []
+    client = Neuronpedia(tmp_path, server=server)
+    told: list[str] = []
     for _ in range(2):
-        found = client.explain([(NAME, [0])], lambda what, *_: told.append(what))
+        found = client.explain([(NAME, [0])], Told(told))
         assert found == {(NAME, 0): "words of <joy>"}
     assert Handler.asked == [f"/api/feature/{NAME}/0"]
     assert set(told) == {"asking Neuronpedia"}
@@ -85,7 +103,7 @@ def test_an_explanation_is_asked_for_once(server: str, tmp_path: Path):
 def test_what_is_not_answered_is_missing_with_one_line(server: str, tmp_path: Path, feature: int, why: str):
     told: list[str] = []
     client = Neuronpedia(tmp_path, timeout=0.3, server=server)
-    assert client.explain([(NAME, [feature])], lambda what, *_: told.append(what)) == {}
+    assert client.explain([(NAME, [feature])], Told(told)) == {}
     lines = [line for line in told if line != "asking Neuronpedia"]
     assert lines == [f"Neuronpedia gave no explanation of 1 of 1 features: {why}."]
     assert not list(tmp_path.rglob("*.json"))
@@ -94,7 +112,7 @@ def test_what_is_not_answered_is_missing_with_one_line(server: str, tmp_path: Pa
 def test_a_server_that_is_not_there_is_given_up(tmp_path: Path):
     told: list[str] = []
     client = Neuronpedia(tmp_path, timeout=0.3, server="http://127.0.0.1:9")
-    assert client.explain([(NAME, range(40))], lambda what, *_: told.append(what)) == {}
+    assert client.explain([(NAME, range(40))], Told(told)) == {}
     assert told[-1] == "Neuronpedia gave no explanation of 40 of 40 features: it cannot be reached."
 
 
