@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from saecli.core.errors import UsageError
+
 METRICS: Final = ("auto", "over-illegal", "over-mean", "logit", "logit-diff", "ce", "kl", "feature")
 """``--metric``."""
 
@@ -15,3 +17,17 @@ SEQUENCES_AT: Final = 19
 def names_pairs(prompts: str) -> bool:
     """Whether ``--prompts`` names a file of prompt pairs; a PGN file or data else."""
     return prompts.endswith(".jsonl")
+
+
+def parse_limits(text: str | None) -> tuple[int, ...]:
+    """``--c``, read: ``10,30,100`` → numbers, ascending; empty for None.
+
+    Raises:
+        UsageError: No positive whole numbers, or one twice.
+    """
+    if text is None:
+        return ()
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isdecimal() and int(word) > 0 for word in words) or len(set(words)) < len(words):
+        raise UsageError(f"--c {text}: expected different numbers of connections, such as 10,30,100.")
+    return tuple(sorted(map(int, words)))
