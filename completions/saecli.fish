@@ -513,7 +513,7 @@ complete -c saecli -n '__saecli_at "graph prune"' -s q -d 'Print nothing but the
 complete -c saecli -n '__saecli_at "graph prune"' -l help -d 'Show this message and exit.'
 complete -c saecli -n '__saecli_at "graph export"' -l to -d 'Format to write.' -x -a 'neuronpedia circuit-tracer saecli dot graphml csv svg png pdf html'
 complete -c saecli -n '__saecli_at "graph export"' -l out -d 'File to write (csv and circuit-tracer: folder); named after the graph if not given.' -r -F
-complete -c saecli -n '__saecli_at "graph export"' -l supernodes -d 'Groups of nodes in place of the graph\'s own: a file that its page saved, or label, one group for every label that several features have.' -r -F
+complete -c saecli -n '__saecli_at "graph export"' -l supernodes -d 'Groups of nodes in place of the graph\'s own: a file that its page saved.' -r -F
 complete -c saecli -n '__saecli_at "graph export"' -l overwrite -d 'Replace what is there.'
 complete -c saecli -n '__saecli_at "graph export"' -l plan -d 'Say what would be done and stop.'
 complete -c saecli -n '__saecli_at "graph export"' -l config -d 'TOML file with values for these flags.' -r -F

@@ -586,7 +586,7 @@ _saecli_graph_export() {
     _arguments \
         '--to=[Format to write.]:value:(neuronpedia circuit-tracer saecli dot graphml csv svg png pdf html)' \
         '--out=[File to write (csv and circuit-tracer: folder); named after the graph if not given.]:value:_files' \
-        '--supernodes=[Groups of nodes in place of the graph'\''s own: a file that its page saved, or label, one group for every label that several features have.]:value:_files' \
+        '--supernodes=[Groups of nodes in place of the graph'\''s own: a file that its page saved.]:value:_files' \
         '--overwrite[Replace what is there.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \

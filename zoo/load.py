@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from saecli.formats.registry import Found, Hints
 
 _SUITE: Final = "Name dictionaries with --suite."
+_PER_FEATURE: Final = "connections-c*.safetensors"
 RANDOM: Final = re.compile(r"random:(?P<name>.+?)(@(?P<seed>\d+))?")
 """``random:othello-mini@3``: the shape of a model, with fresh weights of a seed (0 if none is given)."""
 
@@ -111,7 +112,8 @@ def load_connections(suite: str, file: str | None = None) -> Connections:
 
     Args:
         suite: See :func:`load_suite`.
-        file: A file of connections, or a folder with one of the usual name; None for those beside the suite.
+        file: A file of connections, or a folder with one: of a run of ``saecli connect`` the one with the most of each
+            feature, of which the others are parts. None for those beside the suite.
 
     Raises:
         InputError: There is none, or it is damaged.
@@ -123,6 +125,11 @@ def load_connections(suite: str, file: str | None = None) -> Connections:
         raise InputError(
             f"{suite} has no {NAME} beside its dictionaries.", f"Choose connections: saecli connect --suite {suite}"
         )
+    if path.is_dir() and not (path / NAME).is_file():
+        numbered = {int(one.stem[13:]): one for one in path.glob(_PER_FEATURE) if one.stem[13:].isdecimal()}
+        if not numbered:
+            raise InputError(f"{path} holds no {NAME}, and no {_PER_FEATURE} of saecli connect.")
+        path = numbered[max(numbered)]
     return read_connections(path / NAME if path.is_dir() else path)
 
 

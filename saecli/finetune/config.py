@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from saecli.asking.flags import parse_limits
 from saecli.core.config import argument, option
 from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
@@ -164,12 +165,7 @@ class FinetuneConfig(PackMixin, LoopMixin):
         Raises:
             UsageError: No positive whole numbers, or one twice.
         """
-        if self.c is None:
-            return ()
-        words = [word.strip() for word in self.c.split(",")]
-        if not all(word.isdecimal() and int(word) > 0 for word in words) or len(set(words)) < len(words):
-            raise UsageError(f"--c {self.c}: expected different numbers of connections, such as 10,30,100.")
-        return tuple(sorted(map(int, words)))
+        return parse_limits(self.c)
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """The suite, the connections, the model, and the data by content."""

@@ -5,16 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
+from saecli.asking.connected import Connected, open_connected
 from saecli.core.connections import Connections
 from saecli.core.errors import Terminated, UsageError
 from saecli.core.interrupt import deferred_interrupt
 from saecli.core.intervals import Interval, ratio
 from saecli.core.machine import DTYPES, torch_device
-from saecli.core.model import HookedModel
 from saecli.core.progress import Progress
 from saecli.core.run import Run
 from saecli.core.suite import Suite
@@ -33,18 +33,9 @@ from saecli.pruned.suite import PrunedSuite
 MODULES = "modules.csv"
 
 
-@dataclass(frozen=True)
-class Begun:
-    """What a run works on: the suite's connected dictionaries, and connections by the suite's name in the run."""
-
-    model: HookedModel
-    suite: Suite
-    connections: dict[str, Connections]
-
-
 def plan(config: FinetuneConfig) -> list[str]:
     """What ``--plan`` prints."""
-    begun = begin(config)
+    begun = _begin(config)
     lines = [
         f"{name or 'suite'}: {one.n_edges:,} connections ({one.rule}, limit {one.limit})"
         for name, one in begun.connections.items()
@@ -58,34 +49,15 @@ def plan(config: FinetuneConfig) -> list[str]:
     ]
 
 
-def begin(config: FinetuneConfig) -> Begun:
-    """Load the model, the dictionaries and the connections.
-
-    Raises:
-        UsageError, InputError: One is not there, or they do not belong together.
-    """
-    from zoo.load import attach, load_connections, load_model, load_suite
-
-    device = torch_device(config.device)
-    suite = load_suite(config.suite, device)
-    connections = load_connections(config.suite, config.connections)
-    model = load_model(config.model or suite.info.model, suite.info.processing, device)
-    attach(suite, model)
-    kept = suite.only([site for site in suite if site in {one.reads for one in connections.modules}])
-    whole = PrunedSuite(model, kept, connections, compat=config.compat == "scae")  # refuses what does not fit
-    if len(whole.modules) < len(suite) and connections.suite_fingerprint == suite.fingerprint:
-        connections = replace(connections, suite_fingerprint=kept.fingerprint)
-    if not config.limits:
-        return Begun(model, kept, {"": connections})
-    by_name = {f"c{limit}": connections.restrict(per_feature=limit) for limit in config.limits}
-    for name, one in by_name.items():
-        most = connections.limit if connections.rule == "per-feature" else None
-        if most is not None and int(name[1:]) > most:
-            raise UsageError(
-                f"--c {config.c}: the connections hold {most} of each feature.", "Choose more with saecli connect --c."
-            )
-        by_name[name] = one
-    return Begun(model, kept, by_name if len(by_name) > 1 else {"": next(iter(by_name.values()))})
+def _begin(config: FinetuneConfig) -> Connected:
+    return open_connected(
+        config.suite,
+        config.connections,
+        model=config.model,
+        limits=config.limits,
+        device=torch_device(config.device),
+        compat=config.compat == "scae",
+    )
 
 
 def run(config: FinetuneConfig, run: Run, progress: Progress) -> FinetuneResult | None:
@@ -95,7 +67,7 @@ def run(config: FinetuneConfig, run: Run, progress: Progress) -> FinetuneResult 
         raise UsageError(f"--sequences {config.sequences} is less than one for each of {run.ranks.size} processes.")
     if config.compat == "scae" and run.ranks.size > 1:
         raise UsageError("--compat scae takes variances over a whole batch, so it runs in one process.")
-    begun = begin(config)
+    begun = _begin(config)
     model, info = begun.model, begun.suite.info
     reads = replace(config, model=config.model or info.model, context=config.context or info.context)
     source = open_data(reads, model.info, progress)
@@ -137,7 +109,7 @@ def _folder(name: str) -> str:
 
 
 def _write(
-    config: FinetuneConfig, begun: Begun, suites: Mapping[str, TrainedSuite], run: Run
+    config: FinetuneConfig, begun: Connected, suites: Mapping[str, TrainedSuite], run: Run
 ) -> dict[str, tuple[Suite, Connections]]:
     """The suites as they read back, with connections that know them."""
     dtype, found = DTYPES[config.save_dtype], {}
@@ -157,17 +129,15 @@ def _write(
 
 def _measure(
     config: FinetuneConfig,
-    begun: Begun,
+    begun: Connected,
     finished: Mapping[str, tuple[Suite, Connections]],
     samples: Samples,
     progress: Progress,
 ) -> dict[str, PrunedQuality]:
     """With all connections, and every suite before and after, on the same sequences."""
     compat = config.compat == "scae"
-    one = next(iter(begun.connections.values()))
-    every = Connections(one.modules, "all", parallel=one.parallel)
     device = torch_device(config.device)
-    pruned = {"all": PrunedSuite(begun.model, begun.suite, every, compat=compat)}
+    pruned = {"all": PrunedSuite(begun.model, begun.suite, begun.every, compat=compat)}
     for name, connections in begun.connections.items():
         pruned[f"before {name}"] = PrunedSuite(begun.model, begun.suite, connections, compat=compat)
         suite, theirs = finished[name]
@@ -210,7 +180,7 @@ def _row(name: str, connections: Connections, numbers: Mapping[str, PrunedQualit
 
 
 def _modules_csv(
-    begun: Begun, finished: Mapping[str, tuple[Suite, Connections]], numbers: Mapping[str, PrunedQuality]
+    begun: Connected, finished: Mapping[str, tuple[Suite, Connections]], numbers: Mapping[str, PrunedQuality]
 ) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

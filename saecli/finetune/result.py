@@ -81,4 +81,5 @@ class FinetuneResult(Result):
 
     def next_command(self) -> str:
         """Measure the first of them."""
-        return f"saecli validate {{run}}/{self.suites[0].suite}"
+        folder = f"{{run}}/{self.suites[0].suite}"
+        return f"saecli validate {folder} --connections {folder}"

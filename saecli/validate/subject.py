@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from saecli.core.errors import InputError, UsageError
+from saecli.core.errors import UsageError
 from saecli.formats import connections
 from saecli.formats.graph_file import NAME
 from saecli.formats.neuronpedia_graph import sniff_graph
@@ -61,7 +61,9 @@ def _is_graph(name: str) -> bool:
         return False
     for one in (path / NAME, path / "connections.safetensors") if path.is_dir() else (path,):
         if one.is_file() and connections.sniff(one):
-            raise InputError(f"{name} holds connections, and saecli validate measures suites and graphs so far.")
+            raise UsageError(
+                f"{name} holds connections.", f"Name their suite: saecli validate SUITE --connections {name}"
+            )
         if one.is_file() and sniff_graph(one):
             return True
     return False
