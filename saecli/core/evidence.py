@@ -97,7 +97,7 @@ class Evidence:
         """Inverse of :meth:`to_json`.
 
         Raises:
-            TypeError, KeyError, ValueError: It is none.
+            TypeError, KeyError, ValueError, OverflowError: It is none.
         """
         contexts = tuple(
             Context(

@@ -253,7 +253,7 @@ class FeatureGraph:
             )
         try:
             return cls(**_parts(data))
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             raise InputError(f"The graph is damaged: {error!r}.") from error
         except UsageError as error:
             raise InputError(f"The graph is damaged: {error.message}") from error

@@ -162,6 +162,10 @@ def _strong_feature(tiny: Path) -> str:
     return f"2:{int(suite[site].encode(x_D).argmax())}@5"
 
 
+def turned(edge: dict) -> dict:
+    return {"source": edge["target"], "target": edge["source"]}
+
+
 def change(path: Path, changed: Path, edit) -> None:
     graph = json.loads((path / "graph.json").read_text())
     edit(graph)
@@ -180,8 +184,17 @@ def change(path: Path, changed: Path, edit) -> None:
         (lambda g: g["nodes"].append({**g["nodes"][0], "id": "2:4000@5"}), "has the node 2:4000@5"),
         (lambda g: g["metric"].update(value=1e6), "says that over-illegal is 1e+06"),
         (lambda g: g["settings"].update(prompts=3), "was traced on many prompts"),
+        (lambda g: g["edges"].append({**g["edges"][0], **turned(g["edges"][0])}), "has a cycle"),
+        (lambda g: g["edges"][0].update(source="0:39@5"), "no nodes"),
+        (lambda g: g["nodes"][0].update(effect=float("nan")), "expected a finite number"),
+        (lambda g: g["nodes"].append({**g["nodes"][0], "id": "2:3@6"}), "beyond its 6 positions"),
+        (lambda g: g.update(schema="saecli.graph/9"), "Update saecli"),
+        (lambda g: g.update(colour="blue"), "damaged"),
     ],
-    ids=["token", "foreign-token", "no-recipe", "position", "weights", "fingerprint", "node", "value", "prompts"],
+    ids=[
+        *("token", "foreign-token", "no-recipe", "position", "weights", "fingerprint", "node", "value", "prompts"),
+        *("cycle", "nowhere", "nan", "beyond", "newer", "unknown"),
+    ],
 )
 def test_damaged_and_foreign_graphs_are_refused(tiny, good, saecli, tmp_path, edit, words) -> None:
     change(good, tmp_path / "changed.json", edit)
