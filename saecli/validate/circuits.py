@@ -23,6 +23,7 @@ from saecli.data.names import GAMES
 from saecli.validate.circuit_case import FRACTIONS, Case, Measured, Ranking, measure, random_features
 from saecli.validate.circuit_files import write_circuit
 from saecli.validate.circuit_input import Traced, open_traced
+from saecli.validate.circuit_memory import circuits_together
 from saecli.validate.circuit_prompts import Prompt, complete_rows, held_out_prompts, own_prompt
 from saecli.validate.circuit_result import ALL, CircuitResult, CircuitScore, is_redundant
 from saecli.validate.circuit_scores import scores
@@ -30,6 +31,8 @@ from saecli.validate.config import ABLATIONS, ERRORS, ValidateConfig
 from saecli.validate.data import data_for, samples_for
 
 _KINDS: Final = {"residual": ("resid_pre", "resid_mid", "resid_post"), "attention": ("attn_out",), "mlp": ("mlp_out",)}
+_ROWS: Final = 64
+"""Prompts that means are taken of at a time, at most."""
 
 
 def plan_circuits(config: ValidateConfig, names: Sequence[str]) -> list[str]:
@@ -53,7 +56,9 @@ def validate_circuits(config: ValidateConfig, names: Sequence[str], run: Run, pr
     traced = open_traced(config, names)
     model, dictionaries = traced.model, traced.dictionaries
     progress(f"{' '.join(names)}: circuit graph, {len(dictionaries)} sites of {model.info.name}")
-    material = _material(config, traced, progress)
+    length = max(len(graph.positions) for graph in traced.graphs)
+    rows = circuits_together(model, dictionaries, length, config.draws + 1, config.batch_items, config.max_memory_bytes)
+    material = _material(config, traced, rows or _ROWS, progress)
     references = material.references(traced, config.draws)
     generator = torch.Generator().manual_seed(config.seed)
     rankings = [Ranking.of(graph) for graph in traced.graphs]
@@ -74,7 +79,7 @@ def validate_circuits(config: ValidateConfig, names: Sequence[str], run: Run, pr
                     if scope != ALL and ablation != config.ablation:
                         continue
                     points = _fractions(config, ablation, scope)
-                    found = measure(case, made, errors, points, config.draws, generator, sites, config.batch_items)
+                    found = measure(case, made, errors, points, config.draws, generator, sites, rows)
                     measured.setdefault((ablation, errors, scope), []).append(found)
     rows = [
         row
@@ -148,7 +153,7 @@ class _Material:
         return {site: one.acts_SF.mean(0) for site, one in self.means.items() if one.acts_SF is not None}
 
 
-def _material(config: ValidateConfig, traced: Traced, progress: Progress) -> _Material:
+def _material(config: ValidateConfig, traced: Traced, rows: int, progress: Progress) -> _Material:
     """Prompts and reference data of the length of the longest graph."""
     own = [own_prompt(traced, graph) for graph in traced.graphs]
     length = max(prompt.metric.position + 1 for prompt in own)
@@ -163,7 +168,7 @@ def _material(config: ValidateConfig, traced: Traced, progress: Progress) -> _Ma
     fitting = complete_rows(samples.fitting, length).to(own[0].tokens_S.device)
     if not len(fitting):
         raise InputError(f"{data} has no sequence of {length} tokens to take means of.", "Name other --data.")
-    means = mean_reference(traced.model, traced.dictionaries, fitting.split(64))
+    means = mean_reference(traced.model, traced.dictionaries, fitting.split(min(rows, _ROWS)))
     prompts = held_out_prompts(traced, own[0], samples.held_out) if traced.everywhere else own
     return _Material(prompts, data, fitting, means)
 

@@ -250,3 +250,34 @@ def test_ratios_are_of_means_and_undefined_where_nothing_is_at_stake() -> None:
     assert (found.low, found.high) == (0.5, 0.5)
     assert interval(some, whole, whole, weights).value is None
     assert interval(some[:1], empty[:1], whole[:1], np.empty((0, 1))).low is None
+
+
+def test_a_limit_of_memory_decides_how_many_circuits_run_together(good, saecli, tmp_path, monkeypatch) -> None:
+    """The same numbers with less; what cannot fit is refused before anything is computed."""
+    from saecli.validate import circuit_case
+
+    together: list[int | None] = []
+    run_circuits = circuit_case.run_circuits
+
+    def watched(*args, rows, **more):
+        together.append(rows)
+        return run_circuits(*args, rows=rows, **more)
+
+    monkeypatch.setattr(circuit_case, "run_circuits", watched)
+    plain = json.loads(saecli("validate", good, *QUICK, "--json", "--out", "plain").out)
+    assert set(together) == {None}
+    together.clear()
+    less = saecli("validate", good, *QUICK, "--max-memory", "540M", "--json", "--out", "less")
+    assert less.code == 0, less.err
+    (rows,) = set(together)
+    assert rows is not None
+    together.clear()
+    more = saecli("validate", good, *QUICK, "--max-memory", "545M", "--json", "--out", "more")
+    assert more.code == 0, more.err
+    assert together[0] is not None
+    assert together[0] > rows
+    for one, other in zip(plain["curve"], json.loads(less.out)["curve"], strict=True):
+        assert one["metric"] == pytest.approx(other["metric"], rel=1e-4, abs=1e-5)
+    refused = saecli("validate", good, *QUICK, "--max-memory", "500M", "--out", "bad")
+    assert (refused.code, "--max-memory allows 0.52 GB" in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "bad/result.json").exists()
