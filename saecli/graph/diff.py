@@ -20,6 +20,7 @@ from saecli.graph.config import DiffConfig
 from saecli.graph.difference import Agreement, Difference, Pair, difference
 from saecli.graph.positions import aligned
 from saecli.report.captions import percent
+from saecli.report.compared import Compared
 from saecli.report.measure import number_text, visible
 
 NODE_COLUMNS: Final = ("id", "kind", "label", "where", "first", "second", "change")
@@ -96,8 +97,18 @@ def run(config: DiffConfig, run: Run, progress: Progress) -> DiffResult:
         "nodes.csv": as_csv([rows.node_cells(one, pair) for one, pair in found.nodes.items()], NODE_COLUMNS),
         "edges.csv": as_csv([rows.edge_cells(one, pair) for one, pair in found.edges.items()], EDGE_COLUMNS),
     }
-    for name, text in files.items():
-        run.write_bytes(name, text.encode())
+    progress("drawing")
+    said = notes(graphs[0], graphs[1])
+    pictures = Compared.of(
+        first,
+        _turned(second, first),
+        {one: (pair.first, pair.second) for one, pair in found.nodes.items()},
+        {ends: (pair.first, pair.second) for ends, pair in found.edges.items()},
+        tuple(said),
+    ).files()
+    made = {name: text.encode() for name, text in files.items()} | pictures
+    for name, data in made.items():
+        run.write_bytes(name, data)
     same_unit = first.metric.name == second.metric.name
     same_edges = same_unit and first.edge_meaning == second.edge_meaning
     return DiffResult(
@@ -105,7 +116,7 @@ def run(config: DiffConfig, run: Run, progress: Progress) -> DiffResult:
         second=second.title,
         comparable=f"Addresses mean the same: {why}",
         positions=matching,
-        notes=notes(graphs[0], graphs[1]),
+        notes=said,
         nodes=found.node_agreement,
         edges=Agreement.of(found.edges.values(), ranked=first.edge_meaning == second.edge_meaning),
         changed_nodes=rows.largest(found, "nodes", "both", config.top) if same_unit else [],
@@ -114,7 +125,7 @@ def run(config: DiffConfig, run: Run, progress: Progress) -> DiffResult:
         only_second=rows.largest(found, "nodes", "second", config.top),
         only_first_edges=rows.largest(found, "edges", "first", config.top),
         only_second_edges=rows.largest(found, "edges", "second", config.top),
-        files=sorted(files),
+        files=sorted(made),
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from saecli.core.graph import Edge, FeatureGraph
+from saecli.core.graph import Edge, FeatureGraph, Node
 from saecli.report.layout import Layout
 from saecli.report.measure import number_text, visible
 from saecli.report.weights import strongest_weights
@@ -20,7 +20,7 @@ _WITHOUT = {
     "patch": "with what it is on the counterfactual input",
 }
 
-Mark = Literal["helps", "hurts", "error", "edge-helps", "edge-hurts", "edge"]
+Mark = Literal["helps", "hurts", "both", "error", "edge-helps", "edge-hurts", "edge"]
 
 
 @dataclass(frozen=True)
@@ -172,3 +172,26 @@ def input_text(graph: FeatureGraph) -> str:
     glue = "" if any(text[:1].isspace() for text in texts) or all(len(text) == 1 for text in texts) else " "
     joined = glue.join(visible(text) if text.strip(" ") else text for text in texts).strip()
     return f"Input: {joined}" if joined else ""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a picture says of a graph, and which roles its colours stand for.
+
+    Attributes:
+        node_role, edge_role: ``helps`` or ``raises`` (blue), ``hurts`` or ``lowers`` (vermilion), or neither (grey).
+        describe: A node in one line.
+        subtitles, legend, scale_note, footnotes: As the functions of these names.
+    """
+
+    node_role: Callable[[FeatureGraph, Node], str] = lambda graph, node: verdict(graph, node.effect)
+    edge_role: Callable[[FeatureGraph, Edge], str] = edge_role
+    describe: Callable[[FeatureGraph, int], str] = describe
+    subtitles: Callable[[FeatureGraph, Layout], list[str]] = subtitles
+    legend: Callable[[FeatureGraph], list[LegendEntry]] = legend
+    scale_note: Callable[[FeatureGraph, Layout], str] = scale_note
+    footnotes: Callable[[FeatureGraph], list[str]] = footnotes
+
+
+CIRCUIT: Final = Words()
+"""Of a traced graph."""

@@ -33,12 +33,12 @@ class Picture:
     shapes: tuple[Group, ...]
 
 
-def draw(graph: FeatureGraph, layout: Layout) -> Picture:
+def draw(graph: FeatureGraph, layout: Layout, words: captions.Words = captions.CIRCUIT) -> Picture:
     """The whole picture: title, legend, body and footnotes."""
     inside = layout.width
-    head, top = _header(graph, layout, inside)
-    main, height = body(graph, layout)
-    notes, bottom = _footer(graph, inside, top + height)
+    head, top = _header(graph, layout, inside, words)
+    main, height = body(graph, layout, words)
+    notes, bottom = _footer(graph, inside, top + height, words)
     shapes = (
         Group("head", head, shift=(MARGIN, 0.0)),
         Group("body", main, shift=(MARGIN, top)),
@@ -47,14 +47,16 @@ def draw(graph: FeatureGraph, layout: Layout) -> Picture:
     return Picture(inside + 2 * MARGIN, bottom + MARGIN * 0.7, shapes)
 
 
-def body(graph: FeatureGraph, layout: Layout) -> tuple[tuple[Shape, ...], float]:
+def body(
+    graph: FeatureGraph, layout: Layout, words: captions.Words = captions.CIRCUIT
+) -> tuple[tuple[Shape, ...], float]:
     """Everything but title, legend and footnotes, and its height with the boards."""
     boards, height = _boards(graph, layout)
     return (
         Group("rows", tuple(_rows(layout))),
         Group("columns", tuple(_columns(layout))),
-        Group("edges", tuple(_edges(graph, layout))),
-        Group("nodes", tuple(_nodes(graph, layout))),
+        Group("edges", tuple(_edges(graph, layout, words))),
+        Group("nodes", tuple(_nodes(graph, layout, words))),
         Group("boards", boards),
     ), height
 
@@ -93,28 +95,27 @@ def _columns(layout: Layout) -> Iterator[Shape]:
         yield Text(column.middle, 33, column.note, NOTE_SIZE, palette.MUTED, "middle")
 
 
-def _edges(graph: FeatureGraph, layout: Layout) -> Iterator[Shape]:
+def _edges(graph: FeatureGraph, layout: Layout, words: captions.Words) -> Iterator[Shape]:
     largest = strongest_weights(graph, captions.drawn_edges(graph, layout))
     for curve in layout.curves:
         edge = graph.edges[curve.edge]
         part = share(graph, edge, largest)
-        role = captions.edge_role(graph, edge)
+        role = words.edge_role(graph, edge)
         colour = palette.hue(None if not role else role in ("helps", "raises"))
         width, opacity = 0.7 + 3.6 * part, 0.13 + 0.72 * part**0.8
         yield Curved(curve.points, colour, width, opacity, key=f"e{curve.edge}")
 
 
-def _nodes(graph: FeatureGraph, layout: Layout) -> Iterator[Shape]:
+def _nodes(graph: FeatureGraph, layout: Layout, words: captions.Words) -> Iterator[Shape]:
     largest = captions.strongest_effect(graph)
     for place, box in enumerate(layout.boxes):
         if box.node is None:
-            hidden = [captions.describe(graph, i) for i in box.hidden[:12]]
+            hidden = [words.describe(graph, i) for i in box.hidden[:12]]
             more = [f"and {len(box.hidden) - 12:,} more"] if len(box.hidden) > 12 else []
             yield Group("chip", tuple(_chip(box)), key=f"c{place}", title="\n".join([*hidden, *more]))
             continue
-        yield Group(
-            "node", tuple(_node(graph, box, largest)), key=f"n{box.node}", title=captions.describe(graph, box.node)
-        )
+        shapes = tuple(_node(graph, box, largest, words))
+        yield Group("node", shapes, key=f"n{box.node}", title=words.describe(graph, box.node))
 
 
 def _chip(box: Box) -> Iterator[Shape]:
@@ -123,14 +124,14 @@ def _chip(box: Box) -> Iterator[Shape]:
     yield _label(box, 10.5, palette.MUTED)
 
 
-def _node(graph: FeatureGraph, box: Box, largest: float) -> Iterator[Shape]:
+def _node(graph: FeatureGraph, box: Box, largest: float, words: captions.Words) -> Iterator[Shape]:
     assert box.node is not None  # noqa: S101 - chips are drawn elsewhere
     node = graph.nodes[box.node]
     if node.address.kind == "target":
         yield Rectangle(box.left, box.top, box.width, box.height, box.height / 2, palette.INK, palette.INK, 1.0)
         yield _label(box, TARGET_SIZE, palette.PAPER, bold=True)
         return
-    role = captions.verdict(graph, node.effect)
+    role = words.node_role(graph, node)
     helps = None if not role else role == "helps"
     power = strength(node.effect, largest)
     fill = palette.shade(helps, power)
@@ -170,21 +171,23 @@ def _boards(graph: FeatureGraph, layout: Layout) -> tuple[tuple[Shape, ...], flo
     return tuple(shapes), top + BOARD_SIDE + 22
 
 
-def _header(graph: FeatureGraph, layout: Layout, width: float) -> tuple[tuple[Shape, ...], float]:
+def _header(
+    graph: FeatureGraph, layout: Layout, width: float, words: captions.Words
+) -> tuple[tuple[Shape, ...], float]:
     shapes: list[Shape] = []
     y = 16.0
     for line in wrap(captions.headline(graph), _TITLE, width, 2, bold=True):
         y += _TITLE * 1.28
         shapes.append(Text(0, y, line, _TITLE, palette.INK, "start", bold=True))
     y += 3
-    for text in captions.subtitles(graph, layout):
+    for text in words.subtitles(graph, layout):
         for line in wrap(text, _SUBTITLE, width, 3):
             y += _SUBTITLE * 1.5
             shapes.append(Text(0, y, line, _SUBTITLE, palette.MUTED))
     y += 10
     x = 0.0
     y += _LEGEND * 1.7
-    for entry in captions.legend(graph):
+    for entry in words.legend(graph):
         mark, used = legend_mark(entry.mark, y)
         text = fit(entry.text, _LEGEND, width - used - 8)
         needed = used + 8 + text_width(text, _LEGEND)
@@ -194,7 +197,7 @@ def _header(graph: FeatureGraph, layout: Layout, width: float) -> tuple[tuple[Sh
         shapes.append(Group("mark", tuple(mark), shift=(x, 0.0)))
         shapes.append(Text(x + used + 8, y, text, _LEGEND, palette.INK))
         x += needed + 26
-    note = captions.scale_note(graph, layout)
+    note = words.scale_note(graph, layout)
     if x and x + text_width(note, _LEGEND) > width:
         x, y = 0.0, y + _LEGEND * 1.75
     shapes.append(Text(x, y, fit(note, _LEGEND, width), _LEGEND, palette.MUTED))
@@ -204,8 +207,9 @@ def _header(graph: FeatureGraph, layout: Layout, width: float) -> tuple[tuple[Sh
 def legend_mark(mark: captions.Mark, y: float) -> tuple[list[Shape], float]:
     """A legend's mark standing on the line ``y``, and its width."""
     top = y - 10.5
-    if mark in ("helps", "hurts"):
-        fills = [palette.shade(mark == "helps", share) for share in _SWATCHES]
+    if mark in ("helps", "hurts", "both"):
+        helps = None if mark == "both" else mark == "helps"
+        fills = [palette.shade(helps, share) for share in _SWATCHES]
         return [Rectangle(i * 12, top, 12, 13, 0, fill) for i, fill in enumerate(fills)], 12.0 * len(fills)
     if mark == "error":
         border = palette.mix(palette.NEUTRAL, palette.INK, 0.6)
@@ -219,8 +223,8 @@ def legend_mark(mark: captions.Mark, y: float) -> tuple[list[Shape], float]:
     return lines, 24.0 * len(colours[mark]) - 4
 
 
-def _footer(graph: FeatureGraph, width: float, y: float) -> tuple[tuple[Shape, ...], float]:
-    lines = [line for note in captions.footnotes(graph) for line in wrap(note, _NOTE, width, 2)]
+def _footer(graph: FeatureGraph, width: float, y: float, words: captions.Words) -> tuple[tuple[Shape, ...], float]:
+    lines = [line for note in words.footnotes(graph) for line in wrap(note, _NOTE, width, 2)]
     if not any(p.board for p in graph.positions):
         lines[:0] = wrap(captions.input_text(graph), _NOTE, width, 3)
     shapes: list[Shape] = []

@@ -6,6 +6,7 @@ import io
 from typing import Final
 
 from saecli.core.graph import FeatureGraph
+from saecli.report import captions
 from saecli.report.canvas import Canvas, own_settings
 from saecli.report.layout import Layout
 from saecli.report.palette import PAPER
@@ -19,18 +20,24 @@ _MOST_PIXELS: Final = 6e6
 _COMPRESSION: Final = 3
 
 
-def to_png(graph: FeatureGraph, layout: Layout | None = None, scale: float | None = None) -> bytes:
+def to_png(
+    graph: FeatureGraph,
+    layout: Layout | None = None,
+    scale: float | None = None,
+    words: captions.Words = captions.CIRCUIT,
+) -> bytes:
     """Draw a graph as PNG, at twice the size of the SVG or, for very large pictures, as large as is still handy.
 
     Args:
         graph: The graph.
         layout: Its layout, if it is made already.
         scale: Pixels of the PNG for one of the SVG.
+        words: What it says.
     """
     from matplotlib.backends.backend_agg import RendererAgg
     from PIL import Image
 
-    picture = draw(graph, layout or lay_out(graph))
+    picture = draw(graph, layout or lay_out(graph), words)
     scale = scale or min(_SCALE, (_MOST_PIXELS / (picture.width * picture.height)) ** 0.5)
     size = round(picture.width * scale), round(picture.height * scale)
     with own_settings():

@@ -17,9 +17,9 @@ from saecli.report.shapes import Curved, Disc, Group, Rectangle, Shape, Text
 FONT: Final = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
 
 
-def to_svg(graph: FeatureGraph, layout: Layout | None = None) -> str:
+def to_svg(graph: FeatureGraph, layout: Layout | None = None, words: captions.Words = captions.CIRCUIT) -> str:
     """Draw a graph as a complete SVG document; the same graph gives the same text."""
-    picture = draw(graph, layout or lay_out(graph))
+    picture = draw(graph, layout or lay_out(graph), words)
     width, height = short(picture.width), short(picture.height)
     title = escape(captions.headline(graph))
     return (
