@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from saecli.core.errors import InputError
+from saecli.core.address import parse_address
+from saecli.core.errors import InputError, UsageError
+from saecli.core.evidence import Evidence
 from saecli.core.graph import FeatureGraph, Position
 
 _WHOLE: Final = ("title", "method", "sites", "residual", "totals", "provenance", "settings")
@@ -33,6 +35,8 @@ def own_values(graph: FeatureGraph, sites: Mapping[int, Any], names: Sequence[st
         values["graphs"] = {name: node.graphs for name, node in zip(names, graph.nodes, strict=True)}
     if any(edge.influence is not None or edge.graphs is not None for edge in graph.edges):
         values["edges"] = [[edge.influence, edge.graphs] for edge in graph.edges]
+    if graph.features:
+        values["features"] = {graph.id_of(address): one.to_json() for address, one in graph.features.items()}
     return values
 
 
@@ -58,8 +62,12 @@ def with_own_values(graph: FeatureGraph, values: Mapping[str, Any], names: Seque
                 replace(edge, influence=influence, graphs=count)
                 for edge, (influence, count) in zip(graph.edges, marks, strict=True)
             ),
+            features={
+                parse_address(name, told["residual"]): Evidence.from_json(one)
+                for name, one in values.get("features", {}).items()
+            },
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, UsageError) as error:
         raise InputError(f"{where} has damaged metadata of saecli: {error!r}.") from error
 
 

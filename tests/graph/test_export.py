@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 
 from saecli.core.address import parse_address
+from saecli.core.evidence import Context, Evidence
 from saecli.core.graph import FeatureGraph
 from saecli.formats.graph_file import read_graph_file
 from saecli.formats.neuronpedia_graph import from_document
@@ -256,3 +257,10 @@ def test_groups_of_something_else_are_refused(saecli, tmp_path: Path, document: 
     assert done.code == 3
     assert said in " ".join(done.err.split())
     assert not (tmp_path / "new.json").exists()
+
+
+def test_what_is_known_of_features_comes_back_from_neuronpedias_json():
+    feature = parse_address("8:331")
+    known = Evidence((Context(("a", "b"), (0.0, 1.5), 1, 2, 3),), (("F5", 2.0),), explanation="words")
+    graph = dataclasses.replace(hand_made(), features={feature: known})
+    assert from_document(json.loads(json.dumps(to_document(graph))), "x.json") == graph
