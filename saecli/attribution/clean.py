@@ -6,7 +6,7 @@ error is the site's own value (Marks et al. 2024, "Sparse feature circuits", pas
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from saecli.attribution.metric import FeatureMetric, Metric
 from saecli.attribution.stand_in import StandIn
-from saecli.core.dictionary import Dictionary
+from saecli.core.dictionary import Dictionary, SparseActs
 from saecli.core.errors import UsageError
 from saecli.core.model import Edit, HookedModel
 from saecli.core.site import Site
@@ -103,6 +103,21 @@ class CleanRun:
         return list(self.dictionaries)
 
 
+@dataclass(frozen=True)
+class Prompt:
+    """One prompt to run.
+
+    Attributes:
+        tokens_S: int64 [S].
+        metric: What is measured; its position lies in the prompt.
+        stand_in: What takes the place of what is removed, at every site; None for nothing (zero ablation).
+    """
+
+    tokens_S: Tensor
+    metric: Metric
+    stand_in: StandIn | None = None
+
+
 def clean_run(
     model: HookedModel,
     dictionaries: Mapping[Site, Dictionary],
@@ -112,40 +127,36 @@ def clean_run(
     *,
     live_norms: bool = False,
 ) -> CleanRun:
-    """Run the prompt once forwards and once backwards.
+    """:func:`clean_runs` of one prompt."""
+    return clean_runs(model, dictionaries, [Prompt(tokens_S, metric, stand_in)], live_norms=live_norms)[0]
+
+
+def clean_runs(
+    model: HookedModel,
+    dictionaries: Mapping[Site, Dictionary],
+    prompts: Sequence[Prompt],
+    *,
+    live_norms: bool = False,
+) -> list[CleanRun]:
+    """Run prompts together, once forwards and once backwards, and encode them together.
 
     Args:
-        model: Its parameters are frozen.
+        model: Causal, its parameters frozen: what fills up shorter prompts changes nothing.
         dictionaries: Autoencoders by the site they read and write, asked for one after the other.
-        tokens_S: int64 [S].
-        metric: What is measured; its position lies in the prompt.
-        stand_in: What takes the place of what is removed, at every site; None for nothing (zero ablation).
+        prompts: With metrics of one site.
         live_norms: Differentiate through the norm that a dictionary brings its input to its scale by.
 
     Raises:
         UsageError: A transcoder, a skip path, no site, or a metric position outside the prompt,
             or a chosen site that the metric cannot see.
     """
-    if not dictionaries:
-        raise UsageError("There is no site to trace.")
-    if odd := [str(site) for site in dictionaries if site.kind not in TRACED_KINDS]:
-        raise UsageError(
-            f"Dictionaries at {', '.join(odd)} cannot be traced by what their removal changes there.",
-            f"Traced kinds are {', '.join(TRACED_KINDS)}; trace transcoders with --method direct.",
-        )
-    end = metric.site(model.info)
-    if end.kind not in TRACED_KINDS:
-        raise UsageError(f"A target at {end} cannot be traced.", f"Traced kinds: {', '.join(TRACED_KINDS)}.")
-    if late := [
-        str(site) for site in dictionaries if site > end or (site == end and isinstance(metric, FeatureMetric))
-    ]:
-        raise UsageError(f"The target {metric.target} lies at {end}; {', '.join(late)} cannot act on it.")
-    if not 0 <= metric.position < len(tokens_S):
-        raise UsageError(f"Position {metric.position} is outside the prompt of {len(tokens_S)} tokens.")
+    for prompt in prompts:
+        _check(model, dictionaries, prompt)
     if list(dictionaries) != sorted(dictionaries):
         dictionaries = dict(sorted(dictionaries.items()))
-    first = Site(0, "resid_pre")
+    first, end = Site(0, "resid_pre"), prompts[0].metric.site(model.info)
     watched = sorted({first, *dictionaries})
+    tokens_BS = torch.nn.utils.rnn.pad_sequence([prompt.tokens_S for prompt in prompts], batch_first=True)
     handles: dict[Site, Tensor] = {}
 
     def handle(site: Site) -> Edit:
@@ -157,32 +168,68 @@ def clean_run(
 
     with torch.enable_grad():
         done = model.run(
-            tokens_S[None], read={*watched, end}, write={site: handle(site) for site in watched}, stop_after=end
+            tokens_BS, read={*watched, end}, write={site: handle(site) for site in watched}, stop_after=end
         )
-        value = metric.measure(model, done.sites[end][:, metric.position])[0]
-        found = torch.autograd.grad(value, [handles[site] for site in watched], allow_unused=True)
-    gradients = {
-        site: torch.zeros_like(handles[site])[0] if g is None else g[0] for site, g in zip(watched, found, strict=True)
-    }
-    values = {site: done.sites[site].detach()[0] for site in watched}
+        measured = [
+            prompt.metric.measure(model, done.sites[end][row : row + 1, prompt.metric.position])[0]
+            for row, prompt in enumerate(prompts)
+        ]
+        found = torch.autograd.grad(torch.stack(measured).sum(), [handles[site] for site in watched], allow_unused=True)
+    gradients_B: list[dict[Site, Tensor]] = [{} for _ in prompts]
+    values_B: list[dict[Site, Tensor]] = [{} for _ in prompts]
+    for site, gradient in zip(watched, found, strict=True):
+        gradient_BSD = torch.zeros_like(handles[site]) if gradient is None else gradient
+        value_BSD = done.sites[site].detach()
+        for row, prompt in enumerate(prompts):
+            gradients_B[row][site] = gradient_BSD[row, : len(prompt.tokens_S)]
+            values_B[row][site] = value_BSD[row, : len(prompt.tokens_S)]
+    nodes_B: list[dict[Site, SiteNodes]] = [{} for _ in prompts]
     with torch.no_grad():
-        nodes = {
-            site: _site_nodes(site, _traced(dictionary), values[site], gradients[site], stand_in)
-            for site, dictionary in dictionaries.items()
-        }
-    return CleanRun(
-        model,
-        dictionaries,
-        metric,
-        tokens_S,
-        float(value.detach()),
-        values,
-        gradients,
-        nodes,
-        _token_nodes(first, tokens_S, values[first], gradients[first], stand_in),
-        stand_in,
-        live_norms=live_norms,
-    )
+        for site, dictionary in dictionaries.items():
+            coded_B = _coded(_traced(dictionary), [values[site] for values in values_B])
+            for prompt, values, gradients, nodes, coded in zip(
+                prompts, values_B, gradients_B, nodes_B, coded_B, strict=True
+            ):
+                nodes[site] = _site_nodes(site, dictionary, coded, values[site], gradients[site], prompt.stand_in)
+    return [
+        CleanRun(
+            model,
+            dictionaries,
+            prompt.metric,
+            prompt.tokens_S,
+            float(value.detach()),
+            values,
+            gradients,
+            nodes,
+            _token_nodes(first, prompt.tokens_S, values[first], gradients[first], prompt.stand_in),
+            prompt.stand_in,
+            live_norms=live_norms,
+        )
+        for prompt, value, values, gradients, nodes in zip(
+            prompts, measured, values_B, gradients_B, nodes_B, strict=True
+        )
+    ]
+
+
+def _check(model: HookedModel, dictionaries: Mapping[Site, Dictionary], prompt: Prompt) -> None:
+    """Refuse what cannot be traced; what dictionaries are is looked at when they are read."""
+    if not dictionaries:
+        raise UsageError("There is no site to trace.")
+    if odd := [str(site) for site in dictionaries if site.kind not in TRACED_KINDS]:
+        raise UsageError(
+            f"Dictionaries at {', '.join(odd)} cannot be traced by what their removal changes there.",
+            f"Traced kinds are {', '.join(TRACED_KINDS)}; trace transcoders with --method direct.",
+        )
+    metric = prompt.metric
+    end = metric.site(model.info)
+    if end.kind not in TRACED_KINDS:
+        raise UsageError(f"A target at {end} cannot be traced.", f"Traced kinds: {', '.join(TRACED_KINDS)}.")
+    if late := [
+        str(site) for site in dictionaries if site > end or (site == end and isinstance(metric, FeatureMetric))
+    ]:
+        raise UsageError(f"The target {metric.target} lies at {end}; {', '.join(late)} cannot act on it.")
+    if not 0 <= metric.position < len(prompt.tokens_S):
+        raise UsageError(f"Position {metric.position} is outside the prompt of {len(prompt.tokens_S)} tokens.")
 
 
 def _traced(dictionary: Dictionary) -> Dictionary:
@@ -211,17 +258,32 @@ def _token_nodes(
     return SiteNodes(site, positions_S, tokens_S, x_SD.norm(dim=-1), vector_SD, -(gradient_SD * vector_SD).sum(-1))
 
 
+def _coded(dictionary: Dictionary, parts: Sequence[Tensor]) -> Iterator[tuple[SparseActs, Tensor]]:
+    """Active features and what they make of it, for each of some values [S, d]."""
+    x_TD = torch.cat(list(parts))
+    acts = dictionary.encode_sparse(x_TD)
+    sizes = [len(part) for part in parts]
+    code = zip(acts.indices_TK.split(sizes), acts.values_TK.split(sizes), strict=True)
+    back = dictionary.reconstruct_from(acts, x_TD).split(sizes)
+    return ((SparseActs(*one), back_SD) for one, back_SD in zip(code, back, strict=True))
+
+
 def _site_nodes(
-    site: Site, dictionary: Dictionary, x_SD: Tensor, gradient_SD: Tensor, stand_in: StandIn | None
+    site: Site,
+    dictionary: Dictionary,
+    coded: tuple[SparseActs, Tensor],
+    x_SD: Tensor,
+    gradient_SD: Tensor,
+    stand_in: StandIn | None,
 ) -> SiteNodes:
-    acts = dictionary.encode_sparse(x_SD)
+    acts, back_SD = coded
     active_SK = acts.values_TK != 0
     row_N, slot_N = active_SK.nonzero(as_tuple=True)
     index_N, value_N = acts.indices_TK[row_N, slot_N], acts.values_TK[row_N, slot_N]
     order = torch.argsort(row_N * dictionary.n_latents + index_N)
     row_N, index_N, value_N = row_N[order], index_N[order], value_N[order]
     vector_ND = value_N[:, None] * dictionary.decoder_directions(x_SD[row_N], index_N)
-    error_SD = x_SD - dictionary.reconstruct_from(acts, x_SD)
+    error_SD = x_SD - back_SD
     size_S = error_SD.norm(dim=-1)
     if stand_in is not None:
         other = stand_in.sites[site]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,8 @@ def trace(
     names = [suite.label(site) for site in passes.sites]
     progress(f"sites: {' '.join(names)}")
     if config.prompts is not None:
-        pass_of = passes.replaced if config.method == "direct" else passes.run
-        draft, target = by_prompts(config, questions, pass_of, pin, progress, ranks)
+        each = partial(map, passes.replaced) if config.method == "direct" else passes.each
+        draft, target = by_prompts(config, questions, each, pin, progress, ranks)
         passes.share(ranks)
     else:
         draft = method(config.method)(config, first, passes, pin, progress)

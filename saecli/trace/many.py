@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -73,7 +73,7 @@ class _Table:
 def by_prompts(
     config: TraceConfig,
     questions: Sequence[Question],
-    run: Callable[[Question], CleanRun | DirectRun],
+    each: Callable[[Sequence[Question]], Iterable[CleanRun | DirectRun]],
     pin: Callable[[Mapping[Site, SiteNodes]], Sequence[Pin]],
     progress: Progress,
     ranks: Ranks = ONE,
@@ -86,7 +86,7 @@ def by_prompts(
     Args:
         config: The user's choices.
         questions: What is asked.
-        run: The pass of one question, with the effects that count.
+        each: The passes of questions, in their order, with the effects that count.
         pin: What is pinned among the nodes of all prompts.
         progress: Told how far it is.
         ranks: The processes; each is called with all questions.
@@ -103,10 +103,9 @@ def by_prompts(
     how = Sum(config.aggregate, len(questions))
     tables: dict[Site, _Table] = {}
     words = _Table(Site(0, "resid_pre"))
-    for done, question in enumerate(mine):
+    for done, clean in enumerate(each(mine)):
         progress("effects", done, len(mine))
-        clean = run(question)
-        weight = how.weight(len(question.tokens_S))
+        weight = how.weight(len(clean.tokens))
         for site, nodes in clean.nodes.items():
             tables.setdefault(site, _Table(site)).add(how.keys(nodes), nodes, weight)
         words.add(how.keys(clean.tokens), clean.tokens, weight)
@@ -118,9 +117,9 @@ def by_prompts(
     for found in kept.values():
         draft.nodes.update((node.address, node) for node in nodes_of(found))
     edges = _Edges(how, kept, tokens)
-    for done, question in enumerate(mine):
+    for done, clean in enumerate(each(mine)):
         progress("edges", done, len(mine))
-        edges.add(run(question), how.weight(len(question.tokens_S)))
+        edges.add(clean, how.weight(len(clean.tokens)))
     edges.share(ranks)
     target = Address("target", position=questions[0].metric.position if how.aggregate == "none" else None)
     edges.into(draft, config, target)

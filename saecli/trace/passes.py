@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 
 from saecli.asking.question import Question, device_of
-from saecli.attribution.clean import CleanRun, clean_run
+from saecli.attribution.clean import CleanRun, Prompt, clean_runs
 from saecli.attribution.direct import DirectRun, direct_run
 from saecli.attribution.direct_replacement import require_linear
 from saecli.attribution.integrated import integrate
@@ -23,6 +23,9 @@ from saecli.trace.config import TraceConfig
 
 WIDE_GAP = 0.05
 """From here on the user is told that the steps of integrated gradients are few."""
+
+VECTORS = 1 << 21
+"""Numbers at one site and position, times sites, times positions, of the prompts that are run together."""
 
 
 class Passes:
@@ -55,11 +58,28 @@ class Passes:
 
         An edge is then what passes directly at the unmodified input, as in Marks et al. 2024.
         """
+        return next(self.each([question]))
+
+    def each(self, questions: Sequence[Question]) -> Iterator[CleanRun]:
+        """The same of many questions in their order, several in one pass of the model and the dictionaries."""
+        size = len(self.sites) * self.model.info.d_model * max(len(question.tokens_S) for question in questions)
+        step = max(1, VECTORS // size)
+        for start in range(0, len(questions), step):
+            together = questions[start : start + step]
+            prompts = [self._prompt(question) for question in together]
+            runs = clean_runs(self.model, self._chosen, prompts, live_norms=self.config.norms == "live")
+            yield from map(self._finished, together, runs)
+
+    def _prompt(self, question: Question) -> Prompt:
         stand_in = None if self.config.method == "search" else self._baselines.of(question)
-        live, metric = self.config.norms == "live", question.metric
-        if not live and isinstance(metric, FeatureMetric) and self.config.method in (None, "gradient", "ig"):
+        metric = question.metric
+        frozen = self.config.norms != "live" and self.config.method in (None, "gradient", "ig")
+        if frozen and isinstance(metric, FeatureMetric):
             metric = metric.frozen(self.model, question.tokens_S)
-        clean = clean_run(self.model, self._chosen, question.tokens_S, metric, stand_in, live_norms=live)
+        return Prompt(question.tokens_S, metric, stand_in)
+
+    def _finished(self, question: Question, clean: CleanRun) -> CleanRun:
+        stand_in = clean.stand_in
         self._values[id(question)] = clean.value
         if stand_in is not None:
             self.stands_in = stand_in.name

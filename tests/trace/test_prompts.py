@@ -11,8 +11,11 @@ import pytest
 import torch
 
 from saecli.asking.prompts import read_pairs
+from saecli.attribution.clean import Prompt, clean_run, clean_runs
+from saecli.attribution.metric import CrossEntropyMetric
 from saecli.core.address import Address
 from saecli.core.graph import FeatureGraph
+from saecli.trace import passes
 from saecli.trace.config import TraceConfig
 from saecli.trace.engine import trace
 from zoo.load import load_model, load_suite
@@ -187,3 +190,36 @@ def test_flags_of_many_prompts_need_them(tiny_text: Path, saecli) -> None:
 def test_pairs_are_read_as_they_stand(tmp_path: Path) -> None:
     first, *_ = read_pairs(Path(written(tmp_path, PAIRS)), 1)
     assert (first.clean, first.patch, first.answer, first.other) == ("a cat sat", "a dog sat", "x", "y")
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_prompts_that_are_run_together_are_what_each_is_alone(live: bool, tiny_text: Path) -> None:
+    """Shorter ones are filled up, and one is measured before its end."""
+    model = load_model(str(tiny_text), dtype=torch.float64)
+    suite = load_suite(str(tiny_text), dtype=torch.float64)
+    texts = ["a cat sat on", "the dog", "an ant ran", "x"]
+    prompts = [
+        Prompt(torch.tensor([*map(ord, text)]), CrossEntropyMetric(max(0, len(text) - 2), 97 + row, "a letter"))
+        for row, text in enumerate(texts)
+    ]
+    together = clean_runs(model, suite, prompts, live_norms=live)
+    for prompt, found in zip(prompts, together, strict=True):
+        alone = clean_run(model, suite, prompt.tokens_S, prompt.metric, live_norms=live)
+        assert found.value == pytest.approx(alone.value, rel=1e-12)
+        for site, nodes in alone.nodes.items():
+            assert torch.equal(nodes.index_N, found.nodes[site].index_N)
+            assert torch.equal(nodes.position_N, found.nodes[site].position_N)
+            for name in ("effect_N", "activation_N", "vector_ND"):
+                assert torch.allclose(getattr(nodes, name), getattr(found.nodes[site], name), rtol=1e-9, atol=1e-12)
+        assert torch.allclose(alone.tokens.effect_N, found.tokens.effect_N, rtol=1e-9, atol=1e-12)
+
+
+def test_how_many_prompts_are_run_together_changes_nothing(tiny_text: Path, tmp_path: Path, monkeypatch) -> None:
+    file = written(tmp_path, PAIRS)
+    whole = graph_of(tiny_text, prompts=file)
+    monkeypatch.setattr(passes, "VECTORS", 1)
+    apart = graph_of(tiny_text, prompts=file)
+    assert [node.address for node in whole.nodes] == [node.address for node in apart.nodes]
+    assert [node.effect for node in whole.nodes] == pytest.approx([node.effect for node in apart.nodes], rel=1e-9)
+    weights = {(edge.source, edge.target): edge.weight for edge in apart.edges}
+    assert weights == pytest.approx({(edge.source, edge.target): edge.weight for edge in whole.edges}, rel=1e-9)
