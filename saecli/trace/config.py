@@ -209,6 +209,7 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
         metavar="FILE|auto|none",
         panel="Labels",
     )
+
     contexts: int = option(
         0,
         help="Show, of every feature, this many contexts in which it fires most strongly: sequences of --data, with "
@@ -242,6 +243,7 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
             )
         if self.method != "ig" and (self.steps != STEPS or self.rule != RULES[0]):
             raise UsageError("--steps and --rule belong to --method ig.", "Add --method ig.")
+        self.check_search()
         self._check_prompts()
         if self.ablation == "patch" and self.patch is None and self.prompts is None:
             raise UsageError("--ablation patch needs a counterfactual.", "Add --patch TEXT.")
@@ -249,7 +251,6 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
             raise UsageError(f"--patch and --ablation {self.ablation} are two answers to one question.", "Keep one.")
         if self.data is not None and self.stands_in not in ("mean", "resample") and not self.contexts:
             raise UsageError(
-        self.check_search()
                 "--data is read with --ablation mean and resample, and with --contexts.", "Add --contexts 6."
             )
         if not self.contexts and (self.context_width != CONTEXT_WIDTH or self.context_sequences != CONTEXT_SEQUENCES):
@@ -311,6 +312,12 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
             raise UsageError("--metric feature is of one input, and --prompts names many.")
 
     @property
+    def stands_in(self) -> str:
+        """What takes the place of what is removed: ``--ablation``, or its default."""
+        usual = "resample" if self.method == "search" else "zero"
+        return self.ablation or ("patch" if self.patch is not None else usual)
+
+    @property
     def least_effect(self) -> float:
         """``--node-threshold``, 0 where thresholds are of activations."""
         return 0.0 if self.node_threshold == CALIBRATED else threshold(self.node_threshold, "--node-threshold")
@@ -319,10 +326,4 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
     def kept_share(self) -> float | None:
         """``--keep``, or the default share when nothing else limits the nodes."""
         limited = self.top_nodes is not None or self.node_threshold is not None or self.method == "search"
-    @property
-    def stands_in(self) -> str:
-        """What takes the place of what is removed: ``--ablation``, or its default."""
-        usual = "resample" if self.method == "search" else "zero"
-        return self.ablation or ("patch" if self.patch is not None else usual)
-
         return 0.8 if self.keep is None and not limited else self.keep
