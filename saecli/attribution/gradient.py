@@ -8,6 +8,8 @@ silent, a node only since its stand-in is not, passes on nothing):
 
     Σ over children c, errors and positions included, of edge(u → c)  =  effect(u)      (conservation)
 
+Where a dictionary norms its input, e_c holds that norm fixed; with live norms it is the gradient through the norm too.
+
 Sources: Marks et al. 2024 (feature circuits); the split-leaf form is ours and equals theirs.
 """
 

@@ -84,6 +84,12 @@ def open_traced(config: ValidateConfig, names: Sequence[str], device: str = "") 
     by_label = {suite.label(site): site for site in suite}
     if missing := [label for label in first.sites if label not in by_label]:
         raise InputError(f"{names[0]} has nodes at {', '.join(missing)}, where {suite_name} has no dictionary.")
+    if first.method == "direct":
+        raise UsageError(
+            f"{names[0]} is of transcoders, which add nothing at the sites that they read, and only what is there can "
+            "be replaced.",
+            "Graphs of autoencoders can be validated.",
+        )
     dictionaries = {by_label[label]: suite[by_label[label]] for label in first.sites}
     for name, graph in zip(names, graphs, strict=True):
         _require_known(name, graph, dictionaries)

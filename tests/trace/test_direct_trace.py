@@ -122,6 +122,7 @@ def test_the_graph_is_read_by_circuit_tracers_viewer(
     read, _ = read_graph_file(path)
     assert {(e.source, e.target): e.weight for e in read.edges} == {(e.source, e.target): e.weight for e in own.edges}
     assert node_influence(read) == pytest.approx(node_influence(own))
+    assert "is of transcoders" in saecli("validate", out).err
     raised = math.fsum(w for (_, target), w in links.items() if target.startswith(document["nodes"][-1]["layer"]))
     lowered = math.fsum(e.weight for e in own.edges if e.target.kind == "target")
     assert raised == pytest.approx(-lowered)
