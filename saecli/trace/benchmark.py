@@ -37,6 +37,12 @@ METHODS: Final[tuple[str, ...]] = next(
 )
 
 
+_ASKS_OTHERWISE: Final = {
+    "search": "it asks what keeps a whole prediction, and a planted circuit has one output.",
+}
+"""Methods that planted circuits are no question for."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One method on one circuit; no counts where it does not apply, and why."""
@@ -69,7 +75,7 @@ def run_benchmark(config: TraceConfig, run: Run, progress: Progress) -> Benchmar
         for name in METHODS
     ]
     run.write_text("benchmark.csv", as_csv([_row(one) for one in outcomes], _COLUMNS))
-    figure = benchmark_figure([_recovered(one) for one in scores])
+    figure = benchmark_figure([_recovered(one) for one in scores if not one.note])
     run.write_bytes("benchmark.svg", as_svg(figure))
     run.write_bytes("benchmark.png", as_png(figure))
     files = ["benchmark.csv", "benchmark.png", "benchmark.svg"]
@@ -104,6 +110,8 @@ def find(case: Case, name: str, least: float, seed: int = 0) -> tuple[set[Addres
     Raises:
         UsageError: The method does not apply.
     """
+    if name in _ASKS_OTHERWISE:
+        raise UsageError(_ASKS_OTHERWISE[name])
     limits = {"node_threshold": repr(least), "edge_threshold": repr(least), "top_edges": None}
     config = TraceConfig(method=name, seed=seed, labels="none", **limits)  # type: ignore[arg-type]
     suite = Suite.of(SuiteInfo(case.name, case.name), list(case.dictionaries.values()))

@@ -63,12 +63,27 @@ class BenchmarkResult(Result):
         ]
         before = ""
         for one in self.scores:
+            if one.nodes is None or one.edges is None:
+                continue
             name = "" if one.case == before else one.case
             before = one.case
-            lines.append(f"{name:<17}{one.method:<10}{_cells(one)}".rstrip())
+            lines.append(f"{name:<17}{one.method:<10}{_cells(one, one.nodes, one.edges)}".rstrip())
         return [
             *lines,
             "(in brackets: as many nodes or edges drawn at random from what is active; –: nothing found)",
+            *self._left_out(),
+        ]
+
+    def _left_out(self) -> list[str]:
+        """Methods that do not apply, where and why."""
+        where: dict[tuple[str, str], list[str]] = {}
+        for one in self.scores:
+            if one.note:
+                where.setdefault((one.method, one.note), []).append(one.case)
+        cases = len({one.case for one in self.scores})
+        return [
+            f"{method} does not apply{'' if len(names) == cases else ' to ' + ', '.join(names)}: {note}"
+            for (method, note), names in where.items()
         ]
 
     def next_command(self) -> str:
@@ -76,14 +91,12 @@ class BenchmarkResult(Result):
         return "open {run}/benchmark.svg"
 
 
-def _cells(one: MethodScore) -> str:
-    if one.nodes is None or one.edges is None:
-        return f"does not apply: {one.note}"
+def _cells(one: MethodScore, nodes: Recovery, edges: Recovery) -> str:
     pairs = [
-        (one.nodes.precision, one.nodes.random_precision),
-        (one.nodes.recall, one.nodes.random_recall),
-        (one.edges.precision, one.edges.random_precision),
-        (one.edges.recall, one.edges.random_recall),
+        (nodes.precision, nodes.random_precision),
+        (nodes.recall, nodes.random_recall),
+        (edges.precision, edges.random_precision),
+        (edges.recall, edges.random_recall),
         (one.faithfulness, one.random_faithfulness),
     ]
     return "".join(f"{f'{_short(value)} ({_short(random)})':<13}" for value, random in pairs)

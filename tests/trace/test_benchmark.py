@@ -206,7 +206,8 @@ def test_a_method_that_does_not_apply_is_told(saecli, tmp_path, monkeypatch: pyt
     monkeypatch.setattr(benchmark, "find", refuse)
     told = saecli("trace", "--benchmark", "--out", str(tmp_path / "run"))
     assert told.code == 0
-    assert "                 ig        does not apply: There is no way.\n" in told.out
+    assert "\nig does not apply to ladder: There is no way.\n" in told.out
+    assert "\nsearch does not apply: it asks what keeps a whole prediction" in told.out
     (row,) = (r for r in rows_of(tmp_path / "run") if (r["case"], r["method"]) == ("ladder", "ig"))
     assert row["note"] == "There is no way."
     assert row["nodes_recall"] == ""
