@@ -34,8 +34,8 @@ from saecli.trace.many import by_prompts
 from saecli.trace.methods import method, with_method
 from saecli.trace.passes import Passes
 from saecli.trace.result import TraceResult, searched_sites
-from saecli.trace.search_config import SearchMixin
 from saecli.trace.rules_result import RulesResult
+from saecli.trace.search_config import SearchMixin
 from saecli.trace.told import tell
 
 
@@ -216,9 +216,9 @@ def _prepare(
     config: TraceConfig, model: HookedModel, suite: Suite, progress: Progress
 ) -> tuple[list[Question], Passes, Choosing]:
     """What is asked, what runs it, and what finds pinned nodes."""
-    if config.prompts is None:
     if config.method == "search":
         config = replace(config, metric="kl")
+    if config.prompts is None:
         questions = [ask(model, config, suite, suite.info.residual, bos=suite.info.bos)]
     elif not names_pairs(config.prompts):
         questions = ask_sequences(
@@ -250,11 +250,11 @@ def _prepare(
         sites = tuple(site for site in sites if site < end)
         if not sites:
             raise UsageError(f"--layers {config.layers} selects no site before the target {config.target}.")
-    passes = Passes(config, model, suite, sites, progress)
     if config.method == "search":
         sites = tuple(site for site in sites if site.is_residual)
         if not sites:
             raise UsageError(f"--method search looks at residual sites, and --layers {config.layers} selects none.")
+    passes = Passes(config, model, suite, sites, progress)
     return questions, passes, Choosing(config, first, suite, sites)
 
 
@@ -276,9 +276,9 @@ SETTINGS = (
     "sequences",
 )
 """Choices that a graph file records."""
-
 SEARCH_SETTINGS = tuple(item.name for item in fields(SearchMixin))
 """More of them, of a search."""
+
 
 def _metric(config: TraceConfig, questions: list[Question], value: float) -> Metric:
     """What is measured, in words; of many prompts the mean."""
