@@ -67,7 +67,7 @@ def by_search(config: TraceConfig, question: Question, passes: Passes, pin: Pinn
     clean = passes.run(question)
     passes.stands_in = config.stands_in
     data = read_data(config, passes, clean.tokens_S, progress) if config.stands_in in ("mean", "resample") else {}
-    fills = _Fills(config, clean, data, _patched(clean, question))
+    fills = Fills(config, clean, data, _patched(clean, question))
     searched: dict[Site, Searched] = {}
     tokens: list[int] = []
     for number, site in enumerate(clean.sites):
@@ -90,7 +90,7 @@ def by_search(config: TraceConfig, question: Question, passes: Passes, pin: Pinn
 
 
 def _search(
-    config: TraceConfig, clean: CleanRun, site: Site, number: int, fills: _Fills, upstream: list[int]
+    config: TraceConfig, clean: CleanRun, site: Site, number: int, fills: Fills, upstream: list[int]
 ) -> Searched:
     metric = clean.metric
     assert isinstance(metric, DivergenceMetric)  # noqa: S101 (the search asks for it)
@@ -99,7 +99,7 @@ def _search(
     final = site == Site(model.info.n_layers, "resid_pre")
 
     def divergence(features: ActiveFeatures, times: int = 1) -> tuple[Divergence, Kept]:
-        kept = Kept(fills.of(site, number, features, times), features.position_N)
+        kept = kept_values(fills, site, number, features, times)
         return Divergence(model, dictionary, kept, metric.clean_logits_V.to(clean.values[site])), kept
 
     coarse, _ = divergence(every, COARSE_SAMPLES)
@@ -112,11 +112,11 @@ def _search(
     found = put_back(evaluate, rank_nodes(evaluate, len(features)), config.threshold, config.window)
     keep_N = torch.zeros(len(features), dtype=torch.bool)
     keep_N[found.node_C] = True
-    reference = Kept(fills.of(site, number, features, REFERENCE), features.position_N)
+    reference = kept_values(fills, site, number, features, REFERENCE)
     return Searched(features.take(found.node_C), found, kept, reference, keep_N, sorted(tokens), len(every), baseline)
 
 
-class _Fills:
+class Fills:
     """What stands in for features left out, as the user asks for it."""
 
     def __init__(
@@ -176,6 +176,11 @@ class _Fills:
         )
 
 
+def kept_values(fills: Fills, site: Site, number: int, features: ActiveFeatures, times: int = 1) -> Kept:
+    """Values of a site's tokens for sets of its features; arguments as of :meth:`Fills.of`."""
+    return Kept(fills.of(site, number, features, times), features.position_N)
+
+
 @torch.no_grad()
 def _patched(clean: CleanRun, question: Question) -> dict[Site, Data]:
     """Codes of the counterfactual's tokens by site."""
@@ -202,7 +207,7 @@ def _draft(
     clean: CleanRun,
     passes: Passes,
     searched: Mapping[Site, Searched],
-    fills: _Fills,
+    fills: Fills,
     progress: Progress,
 ) -> Draft:
     nodes = {site: _as_nodes(site, one) for site, one in searched.items()}

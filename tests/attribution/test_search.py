@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from saecli.attribution.fill import Drawn, Fill, Mean, Nearest, Silent, any_rows
 from saecli.attribution.keeping import ActiveFeatures, Divergence, Kept
 from saecli.attribution.search import choose_tokens, put_back, rank_nodes, without_each
 from saecli.attribution.search_edges import edges_between
+from saecli.attribution.tail import Tail
 from saecli.core.codes import SiteCodes
 from saecli.core.dictionary import NORMALISATIONS, Dictionary
 from saecli.core.model import HookedModel
@@ -304,3 +306,43 @@ def test_edges_equal_whole_passes(sites: tuple[str, str]) -> None:
     solid_V = importance_UV.amax(0) > 1e-9
     torch.testing.assert_close(found.importance_UV[:, solid_V], expected_UV[:, solid_V], rtol=0, atol=1e-6)
     assert float(found.importance_UV.max()) == pytest.approx(1)
+
+
+# --- keys and values of the first variant -----------------------------------------------------------------------------
+
+
+def thin(seed: int = 0) -> HookedModel:
+    """A random GPT in double precision, whose attention is that of its weights."""
+    from saecli.core.gpt import GPT, GPTConfig
+    from saecli.core.hooks import thin_gpt
+
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = GPT(GPTConfig(vocab_size=9, n_ctx=6, n_layer=3, n_head=2, d_model=8))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.3)
+    return thin_gpt(module.double())
+
+
+@pytest.mark.parametrize("other", [False, True], ids=["its weights", "something else"])
+def test_attention_reuses_keys_and_values_where_it_is_that_of_its_weights(other: bool, monkeypatch) -> None:
+    model = thin()
+    if other:
+        block = model.block
+        wrong = thin(1).block
+        monkeypatch.setattr(model, "block", lambda layer: replace(block(layer), weights=wrong(layer).weights))
+    start = Tail(model, Site(0, "resid_pre"), Site(3, "resid_pre"))
+    generator = torch.Generator().manual_seed(4)
+    first_nSD = torch.randn(2, 5, 8, generator=generator, dtype=F64)
+    start.first(first_nSD)
+    assert start.reuses == (set() if other else {0, 1, 2})
+    for begin in (1, 4):
+        x_GnSD = torch.randn(3, 2, 5 - begin, 8, generator=generator, dtype=F64)
+        before = first_nSD[:, :begin].expand(3, -1, -1, -1)
+        whole = torch.cat([before, x_GnSD], dim=2).flatten(0, 1)
+        run = model.run_from(Site(0, "resid_pre"), whole, read=[Site(3, "resid_pre")])
+        slow = run.sites[Site(3, "resid_pre")].unflatten(0, (3, 2))
+        torch.testing.assert_close(start.all_positions(x_GnSD, begin), slow[:, :, begin:], rtol=0, atol=1e-10)
+        torch.testing.assert_close(start.last_position(x_GnSD, begin), slow[:, :, -1], rtol=0, atol=1e-10)
