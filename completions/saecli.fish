@@ -332,6 +332,7 @@ complete -c saecli -n '__saecli_at "validate"' -l suite -d 'Of a graph: the dict
 complete -c saecli -n '__saecli_at "validate"' -l connections -d 'Compute the suite through these connections, of saecli connect, beside random ones.' -r -F
 complete -c saecli -n '__saecli_at "validate"' -l c -d 'With --connections: keep so many of each feature, the strongest; several numbers are measured side by side: 10,30,100.' -x
 complete -c saecli -n '__saecli_at "validate"' -l compat -d 'With --connections: scae computes biases and unexplained variance as the reference does, of folded weights.' -x -a 'none scae'
+complete -c saecli -n '__saecli_at "validate"' -l prompts -d 'Of a graph of many prompts: those to measure on, its own or held-out ones of their kind, as of saecli trace.' -r -F
 complete -c saecli -n '__saecli_at "validate"' -l ablation -d 'Of a graph: what takes the place of everything outside the circuit, for the curve and --min-faithfulness: nothing but the dictionaries\' biases, the mean over data, or another prompt.' -x -a 'zero mean resample'
 complete -c saecli -n '__saecli_at "validate"' -l errors -d 'Of a graph: errors of dictionaries stay as the circuit has them, are all kept, or all removed; decides what --min-faithfulness asks. With --connections: kept adds them to what every module writes.' -x -a 'circuit kept removed'
 complete -c saecli -n '__saecli_at "validate"' -l draws -d 'Random circuits per circuit, random connections or feature sets, and prompts that resampled ablation takes from.' -x

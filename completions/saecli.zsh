@@ -349,6 +349,7 @@ _saecli_validate() {
         '--connections=[Compute the suite through these connections, of saecli connect, beside random ones.]:value:_files' \
         '--c=[With --connections: keep so many of each feature, the strongest; several numbers are measured side by side: 10,30,100.]:value: ' \
         '--compat=[With --connections: scae computes biases and unexplained variance as the reference does, of folded weights.]:value:(none scae)' \
+        '--prompts=[Of a graph of many prompts: those to measure on, its own or held-out ones of their kind, as of saecli trace.]:value:_files' \
         '--ablation=[Of a graph: what takes the place of everything outside the circuit, for the curve and --min-faithfulness: nothing but the dictionaries'\'' biases, the mean over data, or another prompt.]:value:(zero mean resample)' \
         '--errors=[Of a graph: errors of dictionaries stay as the circuit has them, are all kept, or all removed; decides what --min-faithfulness asks. With --connections: kept adds them to what every module writes.]:value:(circuit kept removed)' \
         '--draws=[Random circuits per circuit, random connections or feature sets, and prompts that resampled ablation takes from.]:value: ' \

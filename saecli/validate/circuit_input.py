@@ -46,6 +46,11 @@ class Traced:
         """Whether the graph names no positions: its nodes stand for all of them."""
         return _everywhere(self.graphs[0])
 
+    @property
+    def many(self) -> bool:
+        """Whether the graph is of many prompts."""
+        return _of_many(self.graphs[0])
+
     def data(self, config: ValidateConfig) -> str:
         """``--data``, or what the zoo names for the model; empty if that is unknown."""
         from zoo.reading import data_of
@@ -62,7 +67,7 @@ def open_traced(config: ValidateConfig, names: Sequence[str], device: str = "") 
     """
     from zoo.load import attach, load_model, load_suite
 
-    graphs = [_read(name) for name in names]
+    graphs = [_read(name, config) for name in names]
     _require_alike(names, graphs)
     first, notes = graphs[0], _notes(names[0])
     model_name = config.model or notes.get("model") or str(first.provenance.get("model", ""))
@@ -99,19 +104,27 @@ def open_traced(config: ValidateConfig, names: Sequence[str], device: str = "") 
     return Traced(tuple(names), tuple(graphs), model_name, model, suite, dictionaries)
 
 
-def _read(name: str) -> FeatureGraph:
+def _read(name: str, config: ValidateConfig) -> FeatureGraph:
     graph, kind = read_graph_file(Path(name))
     if kind != "saecli":
         raise InputError(
             f"{name} is a {kind} graph: its file does not say with which weights it was traced.",
             "Graphs of saecli trace can be validated.",
         )
-    if not graph.positions or graph.settings.get("prompts", 1) != 1:
+    if _of_many(graph) and (config.prompts is None or config.set):
         raise InputError(
             f"{name} was traced on many prompts, which its file does not hold.",
-            "Validate graphs of one prompt, several together if you like: saecli validate traces/*/graph.json.",
+            "Graphs of one prompt can be changed by --set."
+            if config.set
+            else "Name them, or held-out ones of their kind: --prompts FILE.jsonl.",
         )
+    if config.prompts is not None and not _of_many(graph):
+        raise UsageError(f"{name} was traced on one prompt, which it holds.", "Leave out --prompts.")
     return graph
+
+
+def _of_many(graph: FeatureGraph) -> bool:
+    return "aggregate" in graph.settings or graph.settings.get("prompts", 1) != 1 or not graph.positions
 
 
 def _notes(name: str) -> dict[str, Any]:
@@ -132,6 +145,8 @@ def _require_alike(names: Sequence[str], graphs: Sequence[FeatureGraph]) -> None
         ):
             if one != other:
                 raise UsageError(f"{names[0]} and {name} differ in their {what}.", "Validate them one by one.")
+        if _of_many(graph) or _of_many(first):
+            raise UsageError(f"{name if _of_many(graph) else names[0]} is of many prompts.", "Validate it alone.")
         if _everywhere(graph) or _everywhere(first):
             raise UsageError(
                 f"{name if _everywhere(graph) else names[0]} has no positions, so it is scored on held-out prompts.",

@@ -56,6 +56,7 @@ class CircuitResult(Result):
     targets: list[str] = field_doc("Targets", "What is explained, per prompt.")
     prompts: int = field_doc("Prompts", "Prompts measured on.")
     own: bool = field_doc("Own", "Whether they are the graphs' own prompts; otherwise held-out ones.")
+    prompts_file: str = field_doc("Prompts file", "The file of --prompts that they are of; empty without.")
     data: str = field_doc("Data", "What means, resampled activations and held-out prompts are of.")
     reference_prompts: int = field_doc("Reference prompts", "Prompts behind the means.")
     draws: int = field_doc("Draws", "Random circuits per circuit.")
@@ -84,6 +85,8 @@ class CircuitResult(Result):
         where = "its own prompt" if len(self.graphs) == 1 else "their own prompts"
         if not self.own:
             where = f"{self.prompts} held-out prompts of {self.data}"
+        if self.prompts_file:
+            where = f"{self.prompts} prompts of {self.prompts_file}" + (", its own" if self.own else "")
         why = self.targets[0] if len(set(self.targets)) == 1 else "the target"
         rows = [("ablation", "errors", "sites", "nodes", "nothing", "faithful", "without it", "random", "all features")]
         rows += [

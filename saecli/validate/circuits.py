@@ -23,6 +23,7 @@ from saecli.data.names import GAMES
 from saecli.validate.circuit_case import FRACTIONS, Case, Measured, Ranking, measure, random_features
 from saecli.validate.circuit_files import write_circuit
 from saecli.validate.circuit_input import Traced, open_traced
+from saecli.validate.circuit_many import asked_prompts, is_own
 from saecli.validate.circuit_memory import circuits_together
 from saecli.validate.circuit_prompts import Prompt, complete_rows, held_out_prompts, own_prompt
 from saecli.validate.circuit_result import ALL, CircuitResult, CircuitScore, is_redundant
@@ -31,6 +32,7 @@ from saecli.validate.config import ABLATIONS, ERRORS, ValidateConfig
 from saecli.validate.data import data_for, samples_for
 
 _KINDS: Final = {"residual": ("resid_pre", "resid_mid", "resid_post"), "attention": ("attn_out",), "mlp": ("mlp_out",)}
+_FEWEST: Final = 2
 _ROWS: Final = 64
 """Prompts that means are taken of at a time, at most."""
 
@@ -40,6 +42,8 @@ def plan_circuits(config: ValidateConfig, names: Sequence[str]) -> list[str]:
     traced = open_traced(config, names, "cpu")
     sites = " ".join(traced.graphs[0].sites)
     where = f"{config.sequences} held-out prompts" if traced.everywhere else "the prompt it was traced on"
+    if traced.many:
+        where = f"prompts of {config.prompts}"
     return [
         f"{' '.join(names)}: circuit of {traced.model_name}, {traced.graphs[0].metric.name}",
         f"Replaces everything outside of it at {sites} on {where}",
@@ -56,9 +60,10 @@ def validate_circuits(config: ValidateConfig, names: Sequence[str], run: Run, pr
     traced = open_traced(config, names)
     model, dictionaries = traced.model, traced.dictionaries
     progress(f"{' '.join(names)}: circuit graph, {len(dictionaries)} sites of {model.info.name}")
-    length = max(len(graph.positions) for graph in traced.graphs)
+    own = asked_prompts(config, traced) if traced.many else [own_prompt(traced, graph) for graph in traced.graphs]
+    length = max(prompt.metric.position + 1 for prompt in own)
     rows = circuits_together(model, dictionaries, length, config.draws + 1, config.batch_items, config.max_memory_bytes)
-    material = _material(config, traced, rows or _ROWS, progress)
+    material = _material(config, traced, own, rows or _ROWS, progress)
     references = material.references(traced, config.draws)
     generator = torch.Generator().manual_seed(config.seed)
     rankings = [Ranking.of(graph) for graph in traced.graphs]
@@ -102,7 +107,8 @@ def validate_circuits(config: ValidateConfig, names: Sequence[str], run: Run, pr
         metric=traced.graphs[0].metric.name,
         targets=[prompt.metric.target for prompt in material.prompts],
         prompts=len(material.prompts),
-        own=not traced.everywhere,
+        own=is_own(config, names[0]) if traced.many else not traced.everywhere,
+        prompts_file=config.prompts or "",
         data=material.data,
         reference_prompts=len(material.fitting),
         draws=config.draws,
@@ -153,23 +159,23 @@ class _Material:
         return {site: one.acts_SF.mean(0) for site, one in self.means.items() if one.acts_SF is not None}
 
 
-def _material(config: ValidateConfig, traced: Traced, rows: int, progress: Progress) -> _Material:
+def _material(config: ValidateConfig, traced: Traced, own: list[Prompt], rows: int, progress: Progress) -> _Material:
     """Prompts and reference data of the length of the longest graph."""
-    own = [own_prompt(traced, graph) for graph in traced.graphs]
     length = max(prompt.metric.position + 1 for prompt in own)
     data = traced.data(config)
     if not data and config.ablation == "zero" and not traced.everywhere:
         none = torch.zeros(0, length, dtype=torch.int64)
         return _Material(own, "", none, {})
     data = data_for(config, traced.suite.info.model, traced.model.info, progress)
-    asked = replace(config, firing=0, n_ctx=0 if data in GAMES else length)
+    sequences = _FEWEST if traced.many else config.sequences  # of which none is measured
+    asked = replace(config, sequences=sequences, firing=0, n_ctx=0 if data in GAMES else length)
     suites = {traced.suite.info.name: traced.suite}
     samples = samples_for(asked, data, suites, traced.model_name, traced.model.info, progress)
     fitting = complete_rows(samples.fitting, length).to(own[0].tokens_S.device)
     if not len(fitting):
         raise InputError(f"{data} has no sequence of {length} tokens to take means of.", "Name other --data.")
     means = mean_reference(traced.model, traced.dictionaries, fitting.split(min(rows, _ROWS)))
-    prompts = held_out_prompts(traced, own[0], samples.held_out) if traced.everywhere else own
+    prompts = held_out_prompts(traced, own[0], samples.held_out) if traced.everywhere and not traced.many else own
     return _Material(prompts, data, fitting, means)
 
 

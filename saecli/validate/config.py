@@ -92,6 +92,15 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         choices=("none", "scae"),
         panel="Connections",
     )
+    prompts: str | None = option(
+        None,
+        help="Of a graph of many prompts: those to measure on, its own or held-out ones of their kind, as of "
+        "saecli trace.",
+        metavar="FILE.jsonl",
+        complete="files",
+        input=True,
+        panel="Circuit",
+    )
     ablation: str = option(
         "zero",
         help="Of a graph: what takes the place of everything outside the circuit, for the curve and --min-faithfulness:"

@@ -52,6 +52,8 @@ def _subject(config: ValidateConfig) -> Subject:
     subject = subject_of(config.suite, config.features)
     if subject.kind != "graphs" and config.min_faithfulness is not None:
         raise UsageError("--min-faithfulness is asked of a circuit graph.", "Name a graph.json; of suites, --require.")
+    if subject.kind != "graphs" and config.prompts is not None:
+        raise UsageError("--prompts is of a circuit graph of many prompts.", "Name a graph.json.")
     if subject.kind != "suites" and config.require:
         raise UsageError("--require is asked of suites.", "Of a graph, --min-faithfulness.")
     if subject.kind == "graphs" and (config.layers != ":" or config.kind):
