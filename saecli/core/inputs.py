@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +42,13 @@ def hash_input(path: Path, known: Mapping[Path, str] | None = None) -> Input:
     try:
         if not path.is_dir():
             return Input(str(path), known.get(path) or hash_file(path), path.stat().st_size)
-        lines, size = [], 0
-        for file in sorted(path.rglob("*")):
-            name = file.relative_to(path)
-            if file.is_file() and not any(part.startswith(".") or part == RUNS for part in name.parts):
-                lines.append(f"{known.get(file) or hash_file(file)}  {name.as_posix()}\n")
-                size += file.stat().st_size
+        names = [file.relative_to(path) for file in sorted(path.rglob("*")) if file.is_file()]
+        names = [name for name in names if not any(part.startswith(".") or part == RUNS for part in name.parts)]
+        files = [path / name for name in names]
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # hashing does not hold the interpreter's lock
+            hashes = pool.map(lambda file: known.get(file) or hash_file(file), files)
+            lines = [f"{digest}  {name.as_posix()}\n" for digest, name in zip(hashes, names, strict=True)]
+        size = sum(file.stat().st_size for file in files)
     except OSError as error:
         raise InputError(f"Cannot read {path}: {error.strerror}.") from error
     return Input(str(path), hashlib.sha256("".join(lines).encode()).hexdigest(), size)
