@@ -11,7 +11,7 @@ import torch
 
 from saecli.attribution.ablation import Ablation, removals
 from saecli.attribution.clean import ERROR, CleanRun, SiteNodes, clean_run
-from saecli.attribution.gradient import direct_edges
+from saecli.attribution.gradient import cotangents, direct_edges
 from saecli.attribution.metric import CrossEntropyMetric, FeatureMetric, Metric
 from saecli.core.dictionary import NORMALISATIONS
 from saecli.core.errors import UsageError
@@ -38,6 +38,7 @@ def traced(
     metric: Metric | None = None,
     seed: int = 0,
     live_norms: bool = False,
+    tokens: torch.Tensor = TOKENS,
     **options: Any,
 ) -> CleanRun:
     model = random_model(parallel=parallel, seed=seed)
@@ -45,7 +46,7 @@ def traced(
     dictionaries = {
         s: random_dictionary(s, model.info.d_model, seed=i + 10 * seed, **options) for i, s in enumerate(chosen)
     }
-    return clean_run(model, dictionaries, TOKENS, metric or CrossEntropyMetric(2, 2, "token 2"), live_norms=live_norms)
+    return clean_run(model, dictionaries, tokens, metric or CrossEntropyMetric(2, 2, "token 2"), live_norms=live_norms)
 
 
 cases = pytest.mark.parametrize(
@@ -91,6 +92,61 @@ def test_direct_edges_equal_stopped_gradients(sites: str, parallel: bool, option
             torch.testing.assert_close(torch.cat(fast[key]), weights, rtol=0, atol=1e-12)
         else:
             assert weights.abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_direct_edges_equal_inclusion_and_exclusion(parallel: bool) -> None:
+    """The whole dependence of a site on an earlier one, less what goes over each site between them."""
+    clean = traced(SITE_SETS["everything"], parallel=parallel)
+    whole = {(c, p): whole_dependence(clean, c, p) for c in clean.sites for p in clean.sites if p < c}
+    direct: dict = {}
+    for child in clean.sites:
+        for parent in sorted((site for site in clean.sites if site < child), reverse=True):
+            between = [site for site in clean.sites if parent < site < child]
+            over = [direct[child, site] @ whole[site, parent] for site in between]
+            direct[child, parent] = whole[child, parent] - sum(over, torch.zeros(()))
+    compared = 0
+    for block in chain.from_iterable(direct_edges(clean, clean.nodes)):
+        if block.children is not None:
+            passed_CX = spread(block.children.position_N, cotangents(clean, block.children))
+            vector_PX = spread(block.parents.position_N, block.parents.vector_ND)
+            slow_CP = -passed_CX @ direct[block.children.site, block.parents.site] @ vector_PX.T
+            torch.testing.assert_close(block.weight_CP, slow_CP, rtol=0, atol=1e-11)
+            compared += 1
+    assert compared == (10 if parallel else 12)
+
+
+def whole_dependence(clean: CleanRun, child: Site, parent: Site) -> torch.Tensor:
+    """Derivative [S·d, S·d] of a site with respect to an earlier one, over every path."""
+
+    def after(x_X: torch.Tensor) -> torch.Tensor:
+        value = x_X.view(1, *clean.values[parent].shape)
+        return clean.model.run(TOKENS[None], read=[child], write={parent: lambda _: value}).sites[child].flatten()
+
+    return torch.autograd.functional.jacobian(after, clean.values[parent].flatten())  # type: ignore[return-value]
+
+
+def spread(position_N: torch.Tensor, vector_ND: torch.Tensor) -> torch.Tensor:
+    """Vectors at positions as rows over all positions: [N, S·d]."""
+    out_NSD = vector_ND.new_zeros(len(vector_ND), len(TOKENS), vector_ND.shape[1])
+    out_NSD[torch.arange(len(vector_ND)), position_N] = vector_ND
+    return out_NSD.flatten(1)
+
+
+def test_tokens_after_the_metric_change_nothing() -> None:
+    """A padded prompt has the nodes and edges of the prompt alone; what is added has no effect."""
+    alone, padded = (traced(SITE_SETS["everything"], tokens=t) for t in (TOKENS[:3], torch.tensor([3, 1, 4, 7, 7])))
+    assert padded.value == pytest.approx(alone.value, abs=1e-12)
+    for site, nodes in alone.nodes.items():
+        longer = padded.nodes[site]
+        real_N = longer.position_N < 3
+        assert longer.index_N[real_N].tolist() == nodes.index_N.tolist()
+        torch.testing.assert_close(longer.effect_N[real_N], nodes.effect_N, rtol=0, atol=1e-12)
+        assert not longer.effect_N[~real_N].any()
+    real = {site: nodes.take(nodes.position_N < 3) for site, nodes in padded.nodes.items()}
+    pairs = zip(direct_edges(alone, alone.nodes), direct_edges(padded, real), strict=True)
+    for one, other in chain.from_iterable(zip(*blocks, strict=True) for blocks in pairs):
+        torch.testing.assert_close(other.weight_CP, one.weight_CP, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("site", ["2.resid_pre", "1.attn_out", "1.mlp_out"])
