@@ -46,6 +46,10 @@ class CalibrateMixin(PlaceConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if getattr(self, "node_threshold", None) == CALIBRATED and getattr(self, "prompts", None) is not None:
+            raise UsageError(
+                "--node-threshold calibrated is of activations on one input, and --prompts names many.", "Keep one."
+            )
         own = CalibrateMixin.__annotations__.keys()
         if self.calibrate is None:
             for item in config_fields(CalibrateMixin):

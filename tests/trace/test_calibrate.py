@@ -156,6 +156,7 @@ def test_clusters(tiny, saecli, tmp_path) -> None:
     [
         (("--percentile", "99"), "--percentile belongs to --calibrate"),
         (("--cluster", "3:0"), "--cluster belongs to --calibrate"),
+        (("--node-threshold", "calibrated", "--prompts", "pairs.jsonl"), "--prompts names many"),
         ((*FEW, "--cluster", "3:3"), "no cluster"),
         ((*FEW, "--cluster", "3"), "no cluster"),
         ((*FEW, "--percentile", "101"), "at most 100"),

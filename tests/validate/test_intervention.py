@@ -131,9 +131,7 @@ def test_nothing_changes_where_nothing_is_changed(tiny, saecli) -> None:
     document = json.loads(done.out)
     assert (document["before"], document["kl"]) == (document["after"], 0)
     assert (document["up"], document["down"], document["downstream"]) == ([], [], [])
-    assert (
-        "no next token's probability changed" in saecli(*of(tiny), "--set", "1:3=1x", "--game", GAME).out
-    )
+    assert "no next token's probability changed" in saecli(*of(tiny), "--set", "1:3=1x", "--game", GAME).out
 
 
 def test_tokens_and_features_that_change_are_told(tiny, saecli, tmp_path) -> None:
