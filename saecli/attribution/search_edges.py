@@ -97,7 +97,7 @@ def edges_between(
     for u, position in enumerate(position_U.tolist()):
         tokens = [values[s][which_US[u + 1, s]].expand(samples, -1) for s in range(position, len(values))]
         v_nV = read(tail.all_positions(torch.stack(tokens, dim=1)[None], position)[0], position)
-        reached_V = features.position_N >= position
+        reached_V = (features.position_N >= position).to(v_nV.device)
         weight_UV[u] = torch.where(reached_V, v_nV.mean(0) - every_nV.mean(0), 0.0)
         importance_UV[u] = torch.where(reached_V, error(v_nV) - base_V, 0.0).clamp_min(0)
     largest_V = importance_UV.amax(0) if len(node_U) else importance_UV.sum(0)

@@ -105,7 +105,7 @@ class FeatureGraph:
 
     Attributes:
         title: The question the graph answers (``othello-mini · why F5?``).
-        method: ``gradient`` or ``ablation``.
+        method: A choice of ``--method`` of ``saecli trace``, or what another program says.
         edge_meaning: What edge weights are, see :class:`Edge`; edges into the target are in metric units always.
         metric: What effects are measured in.
         positions: The traced input.
