@@ -100,23 +100,39 @@ def direct_edges(
         All edges into some features of one site, in units of their activations, one block per site of their parents;
         from early to late children, the metric last.
     """
-    replacement = run.replacement
-    parents = [_parents(replacement, found) for _, found in sorted(nodes.items()) if len(found)]
-    if tokens is not None and len(tokens):
-        first = Site(0, "resid_pre")
-        embedded_ND = replacement.frozen.values[first][tokens.position_N]
-        parents.insert(0, _Parents(tokens, {first: (torch.arange(len(tokens)), tokens.position_N, embedded_ND)}, True))
+    edges = DirectEdges(run, nodes, tokens)
     for site in sorted(nodes):
-        children = nodes[site].features
-        start = 0
+        yield from edges.into(nodes[site].features)
+    yield edges.into_metric()
+
+
+class DirectEdges:
+    """Direct effects of some parents; see :func:`direct_edges`."""
+
+    def __init__(self, run: DirectRun, nodes: Mapping[Site, SiteNodes], tokens: SiteNodes | None) -> None:
+        self.run = run
+        replacement = run.replacement
+        self._parents = [_parents(replacement, found) for _, found in sorted(nodes.items()) if len(found)]
+        if tokens is not None and len(tokens):
+            first = Site(0, "resid_pre")
+            embedded_ND = replacement.frozen.values[first][tokens.position_N]
+            rows_N = torch.arange(len(tokens), device=tokens.index_N.device)
+            self._parents.insert(0, _Parents(tokens, {first: (rows_N, tokens.position_N, embedded_ND)}, True))
+
+    def into(self, children: SiteNodes) -> Iterator[list[EdgeBlock]]:
+        """All edges into features of one site, as many together as there is room for."""
+        replacement, start = self.run.replacement, 0
         while start < len(children):
             stop = _until(children.position_N, start)
             chunk = children.take(torch.arange(start, stop, device=children.index_N.device))
-            gradient_CD = replacement.reads(site, chunk.position_N, chunk.index_N)
-            yield _edges_into(replacement, chunk, parents, site, chunk.position_N, gradient_CD)
+            gradient_CD = replacement.reads(chunk.site, chunk.position_N, chunk.index_N)
+            yield _edges_into(replacement, chunk, self._parents, chunk.site, chunk.position_N, gradient_CD)
             start = stop
-    site, position_1, gradient_1D = _metric_gradient(replacement, run.metric)
-    yield _edges_into(replacement, None, parents, site, position_1, gradient_1D)
+
+    def into_metric(self) -> list[EdgeBlock]:
+        """All edges into the metric."""
+        site, position_1, gradient_1D = _metric_gradient(self.run.replacement, self.run.metric)
+        return _edges_into(self.run.replacement, None, self._parents, site, position_1, gradient_1D)
 
 
 class _Parents(NamedTuple):

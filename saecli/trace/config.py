@@ -186,6 +186,14 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
         metavar="VALUE|calibrated",
         panel="Selection",
     )
+    influence: float | None = option(
+        None,
+        help="With direct: keep the nodes through which this share of what reaches the target passes, the most "
+        "influential first.",
+        minimum=0.0,
+        maximum=1.0,
+        panel="Selection",
+    )
     top_edges: int | None = option(
         3,
         help="Keep, per child and the target, this many most positive and as many most negative edges.",
@@ -259,6 +267,8 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
             raise UsageError(f"--norms {self.norms} belongs to --method gradient and ig.", "Leave it out.")
         if self.positions != "each" and self.method != "ablation":
             raise UsageError(f"--positions {self.positions} belongs to --method ablation.")
+        if self.influence is not None and (self.method not in (None, "direct") or self.prompts is not None):
+            raise UsageError("--influence belongs to --method direct and one input.", "Use --keep, or graph prune.")
         if self.method == "direct" and (self.ablation not in (None, "zero") or self.patch is not None):
             raise UsageError(
                 "--method direct follows what is there, and nothing takes its place: no --ablation, no --patch."
@@ -325,5 +335,5 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
     @property
     def kept_share(self) -> float | None:
         """``--keep``, or the default share when nothing else limits the nodes."""
-        limited = self.top_nodes is not None or self.node_threshold is not None or self.method == "search"
+        limited = self.top_nodes is not None or self.influence is not None or self.node_threshold is not None or self.method == "search"
         return 0.8 if self.keep is None and not limited else self.keep

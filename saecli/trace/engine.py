@@ -268,6 +268,7 @@ SETTINGS = (
     "keep",
     "top_nodes",
     "node_threshold",
+    "influence",
     "top_edges",
     "edge_threshold",
     "pin",

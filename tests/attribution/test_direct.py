@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from itertools import chain
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from saecli.attribution import direct
 from saecli.attribution.clean import ERROR, SiteNodes
 from saecli.attribution.direct import DirectRun, direct_edges, direct_run
+from saecli.attribution.direct_influence import influence_of
 from saecli.attribution.gradient import EdgeBlock
 from saecli.attribution.metric import CrossEntropyMetric, FeatureMetric, logit_difference
 from saecli.core.dictionary import Dictionary, DictionaryConfig
@@ -237,6 +239,43 @@ def test_edges_do_not_depend_on_which_nodes_are_asked_for_nor_on_chunks(monkeypa
         rows = torch.arange(0, len(run.nodes[key[0]].features), 3) if children is not None else torch.arange(1)
         columns = torch.arange(0, whole[key].shape[1], 1 if key[2] else 3)
         torch.testing.assert_close(weights, whole[key][rows][:, columns], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["transcoders", "attention", "across layers"])
+def test_influence_is_that_of_the_matrix_of_all_edges(kind: str) -> None:
+    """circuit-tracer's formula: p (A + A² + …), A the shares of what leads into every node."""
+    run, _ = case("gpt", kind)
+    every = [run.tokens, *(run.nodes[site] for site in sorted(run.nodes))]
+    starts = dict(zip(map(id, every), itertools.accumulate([0, *map(len, every)]), strict=False))
+    size = sum(map(len, every))
+    matrix = torch.zeros(size + 1, size + 1, dtype=torch.float64)
+    for block in chain.from_iterable(direct_edges(run, run.nodes, tokens=run.tokens)):
+        rows = torch.tensor([size])
+        if block.children is not None:
+            nodes = run.nodes[block.children.site]
+            keys = (nodes.position_N * 1000 + nodes.index_N).tolist()
+            wanted = (block.children.position_N * 1000 + block.children.index_N).tolist()
+            rows = torch.tensor([starts[id(nodes)] + keys.index(key) for key in wanted])
+        start = starts[id(block.parents)]
+        matrix[rows, start : start + len(block.parents)] = block.weight_CP.abs()
+    shares = matrix / matrix.sum(1, keepdim=True).clamp_min(1e-300)
+    expected, passing = torch.zeros(size + 1, dtype=torch.float64), torch.zeros(size + 1, dtype=torch.float64)
+    passing[size] = 1
+    while passing.any():
+        passing = passing @ shares
+        expected += passing
+    found = influence_of(run)
+    whole = torch.cat([found.tokens, *(found.nodes[site] for site in sorted(run.nodes))])
+    torch.testing.assert_close(whole, expected[:size], rtol=1e-9, atol=1e-12)
+    cumulated = found.shares()
+    flat = torch.cat([cumulated.tokens, *(cumulated.nodes[site] for site in sorted(run.nodes))])
+    for n in (int(whole.argmax()), size // 2, size - 1):
+        share = whole[whole >= whole[n]].sum() / whole.sum()
+        assert float(flat[n]) == pytest.approx(float(share), abs=1e-9)
+    head = torch.cat([found.head(0.6)[site] for site in sorted(run.nodes)])
+    ranked = whole.sort(descending=True).values
+    least = ranked[int(((ranked.cumsum(0) - ranked) / whole.sum() < 0.6).sum()) - 1]
+    assert torch.equal(head, whole[len(run.tokens) :] >= least)
 
 
 def test_cross_entropy_is_taken_to_first_order() -> None:

@@ -22,7 +22,9 @@ from saecli.dictionaries import make_dictionary
 from saecli.formats.graph_file import read_graph_file
 from saecli.formats.hf_gpt2 import save_gpt
 from saecli.formats.suite import write_suite
+from saecli.graph.config import PruneConfig
 from saecli.graph.influence import node_influence
+from saecli.graph.prune import prune
 from saecli.trace.config import TraceConfig
 from saecli.trace.engine import trace
 from tests.trace.conftest import LAYERS, WIDTH
@@ -135,6 +137,7 @@ def test_the_graph_is_read_by_circuit_tracers_viewer(
         (["--method", "ig"], "trace transcoders with --method direct"),
         (["--method", "ablation"], "trace transcoders with --method direct"),
         (["--ablation", "mean"], "--method direct follows what is there"),
+        (["--influence", "0.8", "--method", "ig"], "--influence belongs to --method direct"),
         (["--metric", "kl"], "--metric kl has no gradient"),
     ],
 )
@@ -184,3 +187,15 @@ def test_a_graph_of_many_prompts_is_the_mean_of_theirs(tiny_transcoders: Path, t
     found = {(edge.source, edge.target): edge.weight for edge in many.edges}
     for ends, weight in weights.items():
         assert found.get(ends, 0.0) == pytest.approx(weight, abs=1e-11)
+
+
+def test_influence_keeps_what_pruning_the_whole_graph_would(tiny_transcoders: Path) -> None:
+    whole = graph_of(tiny_transcoders, keep=1.0, top_edges=10**6)
+    pruned = prune(whole, PruneConfig(influence=0.7))
+    graph = graph_of(tiny_transcoders, influence=0.7, top_edges=10**6)
+    kept = {node.address: node.influence for node in graph.nodes if node.address.kind in ("feature", "error")}
+    theirs = {node.address: node.influence for node in pruned.nodes if node.address.kind in ("feature", "error")}
+    assert kept.keys() == theirs.keys()
+    assert 3 < len(kept) < len(whole.nodes) / 2
+    for address, share in kept.items():
+        assert share == pytest.approx(theirs[address], abs=1e-9)
