@@ -295,3 +295,14 @@ class TestInABrowser:
         seen = panel(browser)
         assert "−0.750" in seen.partition("Goes to")[2]
         assert "−0.250" in seen.partition("Goes to")[2]
+
+    def test_keys_select_nodes_for_a_group(self, browser, pages):
+        browser.open(pages["plain"])
+        for key in ("n1", "n4"):
+            browser.eval(f"document.querySelector('[data-key={key}]').focus()")
+            browser.press("s")
+        assert panel(browser).startswith("2 nodes selected")
+        browser.press("s")
+        assert panel(browser).startswith("1 node selected")
+        browser.press("Escape")
+        assert "selected" not in panel(browser)
