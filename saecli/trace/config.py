@@ -20,19 +20,21 @@ from saecli.data.flags import DATA_HELP, DATA_METAVAR
 from saecli.data.names import data_inputs
 from saecli.trace.calibrate_config import CALIBRATED, CalibrateMixin
 from saecli.trace.grow_config import GrowMixin
+from saecli.trace.linear_config import LinearMixin
 from saecli.trace.rules_config import RulesMixin
 from saecli.trace.search_config import SearchMixin
 
 AGGREGATES = ("none", "sum", "mean")
 ABLATIONS = ("zero", "mean", "resample", "patch")
 RULES = ("midpoint", "left")
-NORMS = ("frozen", "live")
 STEPS = 20
 CONTEXT_WIDTH, CONTEXT_SEQUENCES = 5, 500
 
 
 @dataclass(frozen=True, kw_only=True)
-class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, SharedConfig):
+class TraceConfig(
+    SearchMixin, LinearMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin, ModelConfigMixin, SharedConfig
+):
     """What to trace, how, and how much of it to keep."""
 
     command: ClassVar[str] = "trace"
@@ -136,13 +138,6 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
         choices=RULES,
         panel="Method",
     )
-    norms: str = option(
-        NORMS[0],
-        help="With gradient and ig, of dictionaries that norm their input: mean and deviation are held fixed, so that "
-        "what acts through them is left to errors; or live, they follow the input.",
-        choices=NORMS,
-        panel="Method",
-    )
     ablation: str | None = option(
         None,
         help="What takes the place of what is removed: nothing, the mean over --data, another sequence of --data (by "
@@ -184,14 +179,6 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
         help="Keep nodes of at least this absolute effect, 0.05 or 2**-4; calibrated: features that exceed "
         "their threshold of --calibrate.",
         metavar="VALUE|calibrated",
-        panel="Selection",
-    )
-    influence: float | None = option(
-        None,
-        help="With direct: keep the nodes through which this share of what reaches the target passes, the most "
-        "influential first.",
-        minimum=0.0,
-        maximum=1.0,
         panel="Selection",
     )
     top_edges: int | None = option(
@@ -252,6 +239,7 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
         if self.method != "ig" and (self.steps != STEPS or self.rule != RULES[0]):
             raise UsageError("--steps and --rule belong to --method ig.", "Add --method ig.")
         self.check_search()
+        self.check_linear()
         self._check_prompts()
         if self.ablation == "patch" and self.patch is None and self.prompts is None:
             raise UsageError("--ablation patch needs a counterfactual.", "Add --patch TEXT.")
@@ -263,16 +251,8 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
             )
         if not self.contexts and (self.context_width != CONTEXT_WIDTH or self.context_sequences != CONTEXT_SEQUENCES):
             raise UsageError("--context-width and --context-sequences belong to --contexts.", "Add --contexts 6.")
-        if self.norms != NORMS[0] and self.method not in (None, "gradient", "ig"):
-            raise UsageError(f"--norms {self.norms} belongs to --method gradient and ig.", "Leave it out.")
         if self.positions != "each" and self.method != "ablation":
             raise UsageError(f"--positions {self.positions} belongs to --method ablation.")
-        if self.influence is not None and (self.method not in (None, "direct") or self.prompts is not None):
-            raise UsageError("--influence belongs to --method direct and one input.", "Use --keep, or graph prune.")
-        if self.method == "direct" and (self.ablation not in (None, "zero") or self.patch is not None):
-            raise UsageError(
-                "--method direct follows what is there, and nothing takes its place: no --ablation, no --patch."
-            )
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """Also the descriptions of features that the user's cache holds."""
@@ -335,5 +315,10 @@ class TraceConfig(SearchMixin, GrowMixin, CalibrateMixin, RulesMixin, SitesMixin
     @property
     def kept_share(self) -> float | None:
         """``--keep``, or the default share when nothing else limits the nodes."""
-        limited = self.top_nodes is not None or self.influence is not None or self.node_threshold is not None or self.method == "search"
+        limited = (
+            self.top_nodes is not None
+            or self.influence is not None
+            or self.node_threshold is not None
+            or self.method == "search"
+        )
         return 0.8 if self.keep is None and not limited else self.keep
