@@ -62,7 +62,7 @@ _saecli() {
 _saecli_flags() {
     case "$1" in
         '') words='--version --show-completion --help' ;;
-        'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --norms --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --contexts --context-width --context-sequences --explanations --threshold --samples --neighbours --position-weight --max-tokens --window --first-fraction --extend --calibrate --percentile --cluster --calibrate-sequences --rules --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --contexts --context-width --context-sequences --explanations --threshold --samples --neighbours --position-weight --max-tokens --window --norms --influence --first-fraction --extend --calibrate --percentile --cluster --calibrate-sequences --rules --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
         'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
@@ -109,7 +109,6 @@ _saecli_values() {
         'trace|--method') words='gradient ig ablation exact search direct' paths='' ;;
         'trace|--steps') words='' paths='' ;;
         'trace|--rule') words='midpoint left' paths='' ;;
-        'trace|--norms') words='frozen live' paths='' ;;
         'trace|--ablation') words='zero mean resample patch' paths='' ;;
         'trace|--data') words='' paths='files' ;;
         'trace|--sequences') words='' paths='' ;;
@@ -131,6 +130,8 @@ _saecli_values() {
         'trace|--position-weight') words='' paths='' ;;
         'trace|--max-tokens') words='' paths='' ;;
         'trace|--window') words='' paths='' ;;
+        'trace|--norms') words='frozen live' paths='' ;;
+        'trace|--influence') words='' paths='' ;;
         'trace|--first-fraction') words='' paths='' ;;
         'trace|--extend') words='' paths='files' ;;
         'trace|--calibrate') words='' paths='files' ;;

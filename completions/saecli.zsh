@@ -67,7 +67,6 @@ _saecli_trace() {
         '--method=[First-order effects; integrated gradients, first-order effects averaged on the way to the removal of a whole site; ablation, removing features one by one and watching activations change; exact, removing features and errors one by one and measuring every edge by itself; search, the fewest features of each residual site that keep the prediction; or direct, for transcoders: what features do to each other where norms keep their scales and attention its patterns. If not given, direct for transcoders and gradient else.]:value:(gradient ig ablation exact search direct)' \
         '--steps=[With ig: points on the way.]:value: ' \
         '--rule=[With ig: the points lie in the middle of equal parts, or at their beginning.]:value:(midpoint left)' \
-        '--norms=[With gradient and ig, of dictionaries that norm their input: mean and deviation are held fixed, so that what acts through them is left to errors; or live, they follow the input.]:value:(frozen live)' \
         '--ablation=[What takes the place of what is removed: nothing, the mean over --data, another sequence of --data (by --seed), or its activation on --patch; if not given, --patch if there is one, else nothing (with search: tokens of --data).]:value:(zero mean resample patch)' \
         '--data=[For mean, resample, search and --contexts; if not given, what the zoo names for the model: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--sequences=[For mean, resample and search: sequences of --data, as long as the input.]:value: ' \
@@ -89,6 +88,8 @@ _saecli_trace() {
         '--position-weight=[What a difference of positions counts in the distance at the first layer, falling to nothing at the last; with --neighbours 0, draw from the same position; 0: from any.]:value: ' \
         '--max-tokens=[Choose the features of at most this many tokens at the first site.]:value: ' \
         '--window=[Stop adding features, too, when the divergence exceeds its mean over the last so many; 0: do not.]:value: ' \
+        '--norms=[With gradient and ig, of dictionaries that norm their input: mean and deviation are held fixed, so that what acts through them is left to errors; or live, they follow the input.]:value:(frozen live)' \
+        '--influence=[With direct: keep the nodes through which this share of what reaches the target passes, the most influential first.]:value: ' \
         '--first-fraction=[Of the features that are active at the first chosen site look at this share only, drawn by --seed.]:value: ' \
         '--extend=[Grow this graph by the sites chosen here, from a residual site that both have: of the same model, dictionaries, input, metric and method.]:value:_files' \
         '--calibrate=[Trace nothing: find the percentile of every feature'\''s activation over these data (as of --data), and keep it for --node-threshold calibrated.]:value:_files' \
