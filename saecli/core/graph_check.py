@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 from saecli.core.errors import InputError
 from saecli.core.graph import FeatureGraph
+from saecli.core.site import Site
 
 _LARGEST: Final = 1e30
 """Numbers stay below this, so that sums of many are finite."""
@@ -72,6 +74,25 @@ def require_values(graph: FeatureGraph) -> None:
         for what in ("influence", "graphs"):
             if getattr(edge, what) is not None:
                 _require_number(getattr(edge, what), f"The {what} {name}")
+
+
+def require_nodes(name: str, graph: FeatureGraph, latents: Mapping[Site, int]) -> None:
+    """Refuse features and errors that the dictionaries do not have.
+
+    Args:
+        name: The graph, as it was named.
+        graph: It.
+        latents: Site → how many features its dictionary has.
+
+    Raises:
+        InputError: Which node.
+    """
+    for node in graph.nodes:
+        site, index = node.address.site, node.address.index
+        if node.address.kind not in ("feature", "error"):
+            continue
+        if site is None or site not in latents or (index is not None and index >= latents[site]):
+            raise InputError(f"{name} has the node {graph.id_of(node.address)}, which the dictionaries have not.")
 
 
 def flaws(graph: FeatureGraph) -> list[str]:

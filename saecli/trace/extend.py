@@ -20,6 +20,7 @@ from saecli.core.address import Address
 from saecli.core.comparable import require_comparable
 from saecli.core.errors import InputError, UsageError
 from saecli.core.graph import Edge, FeatureGraph, Node
+from saecli.core.graph_check import require_nodes
 from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.formats.graph_file import read_graph_file
@@ -80,7 +81,10 @@ def stored_graph(config: TraceConfig, question: Question, suite: Suite, sites: C
                 "Trace with the flags that it was traced with, but for --layers.",
             )
     by_label = {suite.label(site): site for site in suite}
+    if missing := [label for label in graph.sites if label not in by_label]:
+        raise InputError(f"--extend {name} has nodes at {', '.join(missing)}, where the suite has no dictionary.")
     own = tuple(by_label[label] for label in graph.sites)
+    require_nodes(f"--extend {name}", graph, {site: suite.configs[site].n_latents for site in own})
     if set(sites) <= set(own):
         raise UsageError(f"--extend {name} has all sites that --layers {config.layers} chooses.", "Choose others.")
     both = [site for site in own if site in sites and site.is_residual]

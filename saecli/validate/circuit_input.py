@@ -12,6 +12,7 @@ import torch
 from saecli.core.dictionary import Dictionary
 from saecli.core.errors import InputError, UsageError
 from saecli.core.graph import FeatureGraph
+from saecli.core.graph_check import require_nodes
 from saecli.core.machine import torch_dtype
 from saecli.core.manifest import read_manifest
 from saecli.core.model import HookedModel
@@ -163,13 +164,10 @@ def _require_known(name: str, graph: FeatureGraph, dictionaries: dict[Site, Dict
     """Refuse nodes that the dictionaries or the prompt do not have, and a graph of no feature at all."""
     if not any(node.address.kind == "feature" for node in graph.nodes):
         raise InputError(f"{name} has no feature, so there is no circuit to measure.")
+    require_nodes(name, graph, {site: one.n_latents for site, one in dictionaries.items()})
     for node in graph.nodes:
-        site, index, position = node.address.site, node.address.index, node.address.position
-        if node.address.kind not in ("feature", "error"):
-            continue
-        if site is None or site not in dictionaries or (index is not None and index >= dictionaries[site].n_latents):
-            raise InputError(f"{name} has the node {graph.id_of(node.address)}, which the dictionaries have not.")
-        if position is not None and position >= len(graph.positions):
+        position = node.address.position
+        if node.address.kind in ("feature", "error") and position is not None and position >= len(graph.positions):
             raise InputError(
                 f"{name} has the node {graph.id_of(node.address)}, and its input has {len(graph.positions)} tokens."
             )
