@@ -151,9 +151,9 @@ class ChessReader(TextReader):
         text = chess.random_games(1, HELD_OUT_SEED, self.info.n_ctx).texts[0]
         return text[: text.index(f" {DEFAULT_MOVES + 1}.") + len(f" {DEFAULT_MOVES + 1}.")]
 
-    def read(self, given: str | None, flag: str) -> Input:
+    def of_tokens(self, tokens: list[int], flag: str) -> Input:
         """A game, with the board wherever a move has just been completed, and at the end."""
-        found = super().read(given, flag)
+        found = super().of_tokens(tokens, flag)
         documents = Documents(torch.tensor(found.tokens, dtype=torch.int32), torch.tensor([0, len(found.tokens)]))
         boards = boards_at("chess", documents, torch.arange(len(found.tokens)))
         shown = [
