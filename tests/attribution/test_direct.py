@@ -313,10 +313,17 @@ def test_a_feature_as_the_target() -> None:
         ("0.mlp_out", "0.mlp_out", {}, "one reads 0.mlp_out and writes 0.mlp_out"),
         ("1.resid_pre", "1.resid_pre", {}, "reads 1.resid_pre and writes 1.resid_pre"),
         ("1.mlp_in", "0.mlp_out", {}, "which comes before it"),
+        (
+            "1.attn_out",
+            "1.attn_out",
+            {"arch": "temporal", "n_heads": 1, "bottleneck_factor": 2},
+            "depend on the positions before them are not traced",
+        ),
     ],
 )
 def test_what_has_no_linear_picture_is_refused(reads: str, writes: str, options: dict, message: str) -> None:
-    one = dictionary_of(reads, writes, 0, k=3, **options)
+    arch = options.get("arch", "topk")
+    one = dictionary_of(reads, writes, 0, arch, k=3, **{key: value for key, value in options.items() if key != "arch"})
     with pytest.raises(UsageError, match=message):
         direct_run(model_of("gpt"), {one.config.reads: one}, TOKENS, CrossEntropyMetric(4, 7, "token 7"))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from saecli.core.address import Address
 from saecli.core.dictionary import Dictionary, DictionaryConfig
@@ -199,3 +200,32 @@ def test_influence_keeps_what_pruning_the_whole_graph_would(tiny_transcoders: Pa
     assert 3 < len(kept) < len(whole.nodes) / 2
     for address, share in kept.items():
         assert share == pytest.approx(theirs[address], abs=1e-9)
+
+
+def test_a_cross_layer_transcoder_of_circuit_tracer(tiny_transcoders: Path, tmp_path: Path) -> None:
+    """Read from its own files, the decoder left there; features write the MLPs of all layers from theirs on."""
+    generator = torch.Generator().manual_seed(4)
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator) * 0.4
+
+    for layer in range(LAYERS):
+        encoder = {"W_enc": random(40, WIDTH), "b_enc": random(40), "b_dec": random(WIDTH)}
+        save_file({f"{name}_{layer}": one for name, one in encoder.items()}, tmp_path / f"W_enc_{layer}.safetensors")
+        decoder = {f"W_dec_{layer}": random(40, LAYERS - layer, WIDTH)}
+        save_file(decoder, tmp_path / f"W_dec_{layer}.safetensors")
+    lines = "model_name: tiny", "model_kind: cross_layer_transcoder", "feature_input_hook: hook_resid_mid"
+    (tmp_path / "config.yaml").write_text("\n".join((*lines, "feature_output_hook: hook_mlp_out", "")))
+    config = TraceConfig(model=str(tiny_transcoders), prompt=PROMPT, keep=1.0, top_edges=10**6)
+    model = load_model(str(tiny_transcoders), dtype=torch.float64)
+    graph = trace(config, model, load_suite(str(tmp_path), dtype=torch.float64))
+    assert (graph.method, graph.sites) == ("direct", ("0.resid_mid", "1.resid_mid"))
+    sums: dict = defaultdict(float)
+    for edge in graph.edges:
+        child = graph.node(edge.target)
+        assert child is not None
+        gain = 1.0 if edge.target.kind == "target" else -child.effect / (child.activation or 1.0)
+        sums[edge.source] += edge.weight * gain
+    for node in graph.nodes:
+        if node.address.kind != "target":
+            assert sums[node.address] == pytest.approx(node.effect, abs=1e-11)
