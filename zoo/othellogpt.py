@@ -82,6 +82,14 @@ FAMILY: Final = Family(
             format="saecli",
             layers=8,
         ),
+        "othello-mini-transcoders": ReleaseEntry(
+            "othello-mini",
+            "asset:othello-mini-transcoders",
+            "TopK transcoders of every MLP of othello-mini, with its dictionaries of attention outputs: to be connected.",
+            format="saecli",
+            layers=8,
+            joins=("othello-mini", "attn_out"),
+        ),
         "othello-mini-random": ReleaseEntry(
             "random:othello-mini",
             "asset:othello-mini-random",

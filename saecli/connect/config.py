@@ -10,7 +10,7 @@ from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
 
-EMBEDDED: Final = "python-mini"
+EMBEDDED: Final = "othello-mini"
 SCORES: Final = ("active-mean", "mean", "max", "weight", "gradient", "random")
 _USUAL: Final = (10, 30, 100)
 _MOST: Final = 1 << 31

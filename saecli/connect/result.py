@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -84,6 +85,12 @@ class ConnectResult(Result):
         if self.correlation is not None:
             lines.append(f"Rank correlation of both halves of the data: {self.correlation:.3f}")
         return lines
+
+    def next_command(self) -> str:
+        """Train the suite through the most of them."""
+        numbered = any(one.rule == "per-feature" for one in self.chosen)
+        where = "{run}" if numbered or not self.chosen else f"{{run}}/{self.chosen[0].file}"
+        return f"saecli finetune {shlex.quote(self.suite)} --connections {where}"
 
 
 def _percent(value: float | None) -> str:
