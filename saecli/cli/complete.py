@@ -6,7 +6,7 @@ from pathlib import Path
 
 from saecli.core.resources import require_own_zoo, template_names
 from saecli.core.site import KINDS
-from saecli.train.recipes import RECIPES
+from saecli.train.recipes import ARCHS
 
 PATHS = ("files", "dirs")
 
@@ -20,7 +20,7 @@ def names(what: str) -> dict[str, str]:
     if what == "kinds":
         return dict.fromkeys(KINDS, "")
     if what == "archs":
-        return dict.fromkeys(RECIPES, "")
+        return dict.fromkeys(ARCHS, "")
     if what == "templates":
         return dict.fromkeys(template_names(), "")
     if what == "properties":

@@ -11,7 +11,7 @@ from saecli.core.errors import UsageError
 _DICTIONARIES: Final = "saecli.convert.dictionaries:convert"
 TARGETS: Final = {
     "shards": "saecli.convert.text:convert",
-    **dict.fromkeys(("saelens", "dictionary_learning", "sparsify", "circuit-tracer"), _DICTIONARIES),
+    **dict.fromkeys(("saelens", "dictionary_learning", "sparsify", "circuit-tracer", "gpt-circuits"), _DICTIONARIES),
     "connections": "saecli.convert.connections:convert",
 }
 """What can be made, with the function that makes it: ``convert(config, progress) -> ConvertResult``."""

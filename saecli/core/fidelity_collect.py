@@ -52,6 +52,7 @@ def collect(
             mean=replaced("mean", site),
             zero=replaced("zero", site),
             density_F=fired_F / firing_tokens,
+            active_F=measured_F / max(1, int(table.tokens_G.sum())),
             per_sequence_F=ratio(measured_F, sequences_F),
         )
     compound = []

@@ -90,6 +90,7 @@ class SiteFidelity:
         mean: The site replaced by its mean.
         zero: The site replaced by zero.
         density_F: float64 [F], share of ``firing_tokens`` at which each feature is active.
+        active_F: float64 [F], the same of the tokens measured: it sums to ``l0``.
         per_sequence_F: float64 [F], at how many tokens a feature is active in a measured sequence that has it at all;
             NaN where none has.
     """
@@ -106,6 +107,7 @@ class SiteFidelity:
     mean: Replaced
     zero: Replaced
     density_F: np.ndarray = field(repr=False, compare=False)
+    active_F: np.ndarray = field(repr=False, compare=False)
     per_sequence_F: np.ndarray = field(repr=False, compare=False)
 
 

@@ -28,6 +28,7 @@ from saecli.core.site import Site
 from saecli.formats.assembly import check_shapes, dictionary_of
 from saecli.formats.documents import read_document
 from saecli.formats.gpt_circuits_folder import CONFIG, VARIANTS, Folder, read_folder, whole
+from saecli.formats.gpt_circuits_write import write as write
 from saecli.formats.registry import Found, Hints, Item
 from saecli.formats.safe import load_safetensors, safetensors_header
 

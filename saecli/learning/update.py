@@ -6,7 +6,7 @@ Passes over the decoder go block by block of rows, so that what reads a block af
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import torch
@@ -24,14 +24,24 @@ class Update:
         dictionary: Whose parameters are moved by their gradients.
         lr: Learning rate to begin with.
         betas: Of Adam.
+        tied: Whether the encoder is the decoder's own memory, transposed, so that its gradient is the decoder's too.
+        more: Parameters that are moved along.
     """
 
-    def __init__(self, dictionary: Dictionary, lr: float, betas: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        dictionary: Dictionary,
+        lr: float,
+        betas: tuple[float, float],
+        tied: bool = False,
+        more: Sequence[nn.Parameter] = (),
+    ) -> None:
         self._dictionary = dictionary
         # The same memory in the layout it has: the fused Adam copies what is transposed, there and back.
         self._W_enc_FD = nn.Parameter(dictionary.W_enc_DF.detach().T)
-        others = [parameter for parameter in dictionary.parameters() if parameter is not dictionary.W_enc_DF]
-        self._parameters = [self._W_enc_FD, *others]
+        self._tied, without = tied, {"W_enc_DF", "r_mag_F"} if tied else {"W_enc_DF"}
+        others = [parameter for name, parameter in dictionary.named_parameters() if name not in without]
+        self._parameters = [*others, *more] if tied else [self._W_enc_FD, *others, *more]
         self.adam = torch.optim.Adam(self._parameters, lr, betas, fused=dictionary.b_dec_D.device.type != "mps")
 
     @torch.no_grad()
@@ -45,6 +55,8 @@ class Update:
         """
         decoder, encoder = self._dictionary.W_dec_FD, self._dictionary.W_enc_DF
         self._W_enc_FD.grad = None if encoder.grad is None else encoder.grad.T
+        if self._tied and decoder.grad is not None and encoder.grad is not None:
+            decoder.grad += encoder.grad.T
         if unit_decoder and decoder.grad is not None:
             for gradient_FD, rows_FD in _blocks(decoder.grad, decoder.detach()):
                 gradient_FD.addcmul_(rows_FD, (gradient_FD * rows_FD).sum(1, keepdim=True), value=-1)

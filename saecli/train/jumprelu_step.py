@@ -68,7 +68,8 @@ def jumprelu_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     made.threshold_F.grad = theta_grad_F
     finish_b_dec(made)
     loss = mse + penalty.value + step.settings.aux_coefficient * lift
-    return StepOutput(loss, mse, l0, fired_F, lift)
+    chunk_l0 = step.l0_of_chunks(near.indices_N, above_N)
+    return StepOutput(loss, mse, l0, fired_F, lift, chunk_l0=chunk_l0)
 
 
 class _Penalty(NamedTuple):

@@ -61,6 +61,19 @@ RECIPES: Final[dict[str, Recipe]] = {
 TRAINED: Final = tuple(name for name, recipe in RECIPES.items() if recipe.trained)
 """Those that are no controls."""
 
+STAIRCASES: Final = {"staircase": "topk", "staircase-jumprelu": "jumprelu"}
+"""Architectures of dictionaries that get wider from site to site, and the recipe that each of them is trained by."""
+
+ARCHS: Final = (*RECIPES, *STAIRCASES)
+
+SHARING: Final = ("weights", "detached", "b-dec", "none")
+"""What the dictionaries of a staircase have in common (:mod:`saecli.train.sharing`)."""
+
+STAIRS: Final = ("sites", "blocks")
+
+TIED: Final = ("standard", "gated")
+"""Those whose encoder can be the transposed decoder."""
+
 COMPILED: Final = ("standard", "gated")
 """Those that ``--compile`` has a formula of."""
 

@@ -10,7 +10,16 @@ from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
 from saecli.learning.loop_config import LoopMixin
-from saecli.train.recipes import B_DEC_INITS, DECODER_NORMS, GROUPS, INITS, L0_LOSSES, RECIPES
+from saecli.train.recipes import (
+    ARCHS,
+    B_DEC_INITS,
+    DECODER_NORMS,
+    GROUPS,
+    INITS,
+    L0_LOSSES,
+    SHARING,
+    STAIRS,
+)
 
 VECTORS_SITE: Final = "0.resid_pre"
 DROPPED: Final = ("bos", "eos", "pad", "special")
@@ -29,7 +38,7 @@ class SaeTable(CommandConfig):
     name: str = option("", help="First part of the names of its suites, if there are several.")
     kind: tuple[str, ...] = option(("resid_pre",), help="Site kinds; mlp_in>mlp_out is a transcoder.")
     layers: str = option(":", help="Layers of those kinds, as a Python slice: 0..n for resid_pre, else block numbers.")
-    arch: str = option("topk", help="Architecture.", choices=tuple(RECIPES))
+    arch: str = option("topk", help="Architecture.", choices=ARCHS)
     k: tuple[int, ...] = option(
         (32,),
         help="Active features per token (topk, random; on average: batchtopk, matryoshka); several values train "
@@ -50,6 +59,10 @@ class SaeTable(CommandConfig):
         "target", help="Penalty on active features (jumprelu); sparsity_weight sweeps l0 and tanh.", choices=L0_LOSSES
     )
     groups: str = option(GROUPS, help="Shares of the latents that the nested groups have (matryoshka).")
+    widths: str = option("", help="Features of every dictionary of a staircase, in order of depth: 8x,16x or 512,1024.")
+    sharing: str = option("weights", help="What the dictionaries of a staircase have in common.", choices=SHARING)
+    stairs: str = option("sites", help="A staircase over all sites, or one in every block.", choices=STAIRS)
+    tied: bool = option(False, help="The encoder is the decoder, transposed (standard, gated).")
     skip: bool = option(False, help="A linear path from input to output beside the features (transcoders).")
     decoder_norm: str | None = option(
         None, help="Decoder rows of norm 1 (unit) or of any (free), if not the command's.", choices=DECODER_NORMS
@@ -80,8 +93,8 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
     arch: str = option(
         "topk",
         help="Architecture. identity and random are untrained controls: the site's own dimensions, and random "
-        "directions with TopK.",
-        choices=tuple(RECIPES),
+        "directions with TopK. A staircase (of TopK or JumpReLU) gets wider from site to site.",
+        choices=ARCHS,
         complete="archs",
         panel="Dictionaries",
     )
@@ -127,6 +140,28 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
         metavar="SHARES",
         panel="Dictionaries",
     )
+    widths: str = option(
+        "",
+        help="Features of every dictionary of a staircase in order of depth, as numbers or as multiples of the site's "
+        "width (8x,16x,24x); if not given, --latents times 1, 2, 3 and so on.",
+        metavar="LIST",
+        panel="Dictionaries",
+    )
+    sharing: str = option(
+        "weights",
+        help="What the dictionaries of a staircase have in common: weights, the first rows of one encoder and decoder; "
+        "detached, those too, each row trained by the first dictionary that has it; b-dec, the decoder's bias as "
+        "well; none.",
+        choices=SHARING,
+        panel="Dictionaries",
+    )
+    stairs: str = option(
+        "sites",
+        help="One staircase over all sites, or one in every block (--kind resid_mid --kind resid_post).",
+        choices=STAIRS,
+        panel="Dictionaries",
+    )
+    tied: bool = option(False, help="The encoder is the decoder, transposed (standard, gated).", panel="Dictionaries")
     skip: bool = option(
         False,
         help="Learn a linear path from input to output beside the features (transcoders).",
@@ -353,5 +388,5 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
             return self.sae
         kinds = self.kind or ("resid_pre",)
         names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "l0_loss", "sparsity_p")
-        names = (*names, "groups", "skip")
+        names = (*names, "groups", "skip", "widths", "sharing", "stairs", "tied")
         return (SaeTable(kind=kinds, **{name: getattr(self, name) for name in names}),)

@@ -3,7 +3,8 @@
 What is kept of a dictionary is its last state. No earlier one is better: the learning rate has fallen to zero, and
 before that penalties, exponents and thresholds were still on their way, so that losses cannot be compared.
 
-The dictionaries of a step share nothing, so they are stepped side by side, one per thread. Their order, the block's
+The dictionaries of a step are stepped side by side, one per thread; those that share weights one after the other
+(:mod:`saecli.train.sharing`). Their order, the block's
 content and every seed are functions of the configuration: a resumed run ends in the same bits as an uninterrupted one
 on the same machine with the same number of threads.
 
@@ -33,8 +34,10 @@ from saecli.train.activations import Block, Filling, Part, Stream
 from saecli.train.controls import Control
 from saecli.train.recipes import TRAINED
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
+from saecli.train.sharing import chains
 from saecli.train.step import StepOutput
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
+from saecli.train.units import Units
 from saecli.train.workers import Workers
 
 CHECKPOINT = "sae-checkpoint.pt"
@@ -87,20 +90,20 @@ class Training:
         self.controls = [Control(plan, stream.device, dtype) for plan in plans if plan not in trained]
         self._checkpoint = Checkpoint(folder / CHECKPOINT, _SCHEMA, self._recipe() | identity, ranks)
         self._metrics = MetricsFile(folder / METRICS, ranks, mirror)
-        # The largest first, so that no worker ends with a long one.
-        latents = [trainer.config.dictionary.n_latents for trainer in self.trainers]
-        self._order = sorted(range(len(latents)), key=lambda number: -latents[number])
+        self._chains = chains(self.trainers)
         self.block = self.place = self.step = self.tokens = 0
         self.started = False
         self._saved_at = time.monotonic()
-        self._sums = torch.zeros(len(self.trainers), 4, dtype=torch.float64)
+        self._chunks = [plan.sharing.chunks if plan.sharing else () for plan in trained]
+        numbers = 4 + max(map(len, self._chunks), default=0)
+        self._sums = torch.zeros(len(self.trainers), numbers, dtype=torch.float64)
 
     def run(self, stop: Callable[[], bool]) -> SaeResult:
         """Steps until done or told to stop; the last checkpoint is of the state returned."""
         torch.set_num_threads(self.threads)
         self._metrics.start(self._metrics.records)
         # Exchanges between processes have to come in the same order everywhere: one dictionary after the other.
-        at_once = max(1, len(self.trainers)) if self._ranks.size == 1 else 1
+        at_once = max(1, len(self._chains)) if self._ranks.size == 1 else 1
         workers, stopped = Workers(self.threads, at_once), False
         filling = self.stream.filling(self.block)
         try:
@@ -135,10 +138,14 @@ class Training:
         return False
 
     def _start(self, block: Block) -> None:
-        for trainer in self.trainers:
-            shape = trainer.config.dictionary
-            x_ND = block.whole(shape.reads, self._ranks)
-            trainer.start(x_ND, x_ND if shape.writes == shape.reads else block.whole(shape.writes, self._ranks))
+        for chain in self._chains:
+            units: Units | None = None
+            for trainer in (self.trainers[number] for number in chain):
+                shape, sharing = trainer.config.dictionary, trainer.config.sharing
+                x_ND = block.whole(shape.reads, self._ranks)
+                y_ND = x_ND if shape.writes == shape.reads else block.whole(shape.writes, self._ranks)
+                trainer.start(x_ND, y_ND, units)
+                units = trainer.units if sharing is not None and sharing.one_scale else None
         for control in self.controls:
             numbers = control.start(block.whole(control.config.dictionary.reads, self._ranks))
             self._metrics.append(self._record(control.config, 0.0, aux=0.0, **numbers))
@@ -175,7 +182,11 @@ class Training:
             y = x if shape.writes == shape.reads else block.vectors_ND[shape.writes][rows]
             outs[number] = trainer.step(x, y, factor, space, self.tokens / config.tokens, part.total)
 
-        workers.run([fill, *(partial(step, number) for number in self._order)])
+        def steps(chain: Sequence[int]) -> None:
+            for number in chain:
+                step(number)
+
+        workers.run([fill, *(partial(steps, chain) for chain in self._chains)])
         self.step += 1
         self.tokens += part.total
         for number, (trainer, out) in enumerate(zip(self.trainers, outs, strict=True)):
@@ -186,7 +197,8 @@ class Training:
                     f"The loss of {trainer.config.name} is {out.loss} at step {self.step}.",
                     "Try a lower --lr; the last checkpoint is kept.",
                 )
-            self._sums[number] += torch.tensor([out.loss, out.mse, out.l0, out.aux], dtype=torch.float64)
+            numbers = [out.loss, out.mse, out.l0, out.aux, *out.chunk_l0]
+            self._sums[number, : len(numbers)] += torch.tensor(numbers, dtype=torch.float64)
         if self.step % config.log_every == 0 or self.tokens >= config.tokens:
             self._log(factor)
 
@@ -195,10 +207,17 @@ class Training:
         means = (self._sums / steps).tolist()
         self._sums.zero_()
         lines = []
-        for trainer, (loss, mse, l0, aux) in zip(self.trainers, means, strict=True):
+        for trainer, chunks, (loss, mse, l0, aux, *parts) in zip(self.trainers, self._chunks, means, strict=True):
             plan, dead = trainer.config, trainer.dead_share
-            numbers = {"loss": loss, "variance_explained": 1 - mse, "l0": l0, "aux": aux, "dead_share": dead}
-            lines.append(self._record(plan, plan.settings.lr * factor, **numbers))
+            numbers = {
+                "loss": loss,
+                "variance_explained": 1 - mse / trainer.spread,
+                "l0": l0,
+                "aux": aux,
+                "dead_share": dead,
+            }
+            line = self._record(plan, plan.settings.lr * factor, **numbers)
+            lines.append(line | {"l0_per_chunk": parts[: len(chunks)]} if chunks else line)
         self._metrics.append(*lines)
         explained = [line["variance_explained"] for line in lines]
         dead = max(line["dead_share"] for line in lines)

@@ -63,8 +63,11 @@ def memory_need(
         model: Bytes that the model takes (:func:`model_need`).
     """
     number = 8 if config.precision == "fp64" else 4
-    shapes = [plan.dictionary for plan in plans]
-    weights = [shape.n_latents * (shape.d_in + shape.d_out + 2) for shape in shapes]
+    shapes, parts = [plan.dictionary for plan in plans], [_is_part(plan, plans) for plan in plans]
+    weights = [
+        shape.n_latents * (1 if part else shape.d_in + shape.d_out + 2)
+        for shape, part in zip(shapes, parts, strict=True)
+    ]
     weights += [shape.d_in * shape.d_out for shape in shapes if shape.options.get("skip")]
     widths = {site: width for shape in shapes for site, width in _widths(shape).items()}
     rows = -(-config.batch // processes)
@@ -103,6 +106,16 @@ def require_room(config: TrainSaeConfig, need: MemoryNeed, ranks: Ranks) -> str:
         device=config.device,
         limit=config.max_memory_bytes,
     )
+
+
+def _is_part(plan: TrainerConfig, plans: Sequence[TrainerConfig]) -> bool:
+    """Whether it takes its rows from a wider dictionary."""
+    group = [one for one in plans if one.sharing and plan.sharing and _group(one) == _group(plan)]
+    return bool(group) and plan is not max(group, key=lambda one: one.dictionary.n_latents)
+
+
+def _group(plan: TrainerConfig) -> tuple[str, str]:
+    return plan.variant, plan.sharing.group if plan.sharing else ""
 
 
 def _widths(shape: DictionaryConfig) -> Mapping[Site, int]:

@@ -14,9 +14,10 @@ from saecli.core.dictionary import DictionaryConfig
 from saecli.core.errors import UsageError
 from saecli.core.model import ModelInfo
 from saecli.core.site import Site
-from saecli.train.recipes import COMPILED, RECIPES, TRAINED, sparsity_of
+from saecli.train.recipes import COMPILED, RECIPES, STAIRCASES, TIED, TRAINED, sparsity_of
 from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
 from saecli.train.settings import Settings
+from saecli.train.staircase_plan import check_staircase, step_widths, with_sharing
 from saecli.train.trainer import TrainerConfig
 
 _ROUNDED: Final = Fraction(1, 1000)  # that shares written as decimals may miss 1 by
@@ -39,16 +40,20 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
             a flag that no architecture uses, several values of a setting where one dictionary can have but one.
     """
     for table in config.tables:
+        check_staircase(table, config)
         _check_values(table)
     swept = {name for table in config.tables for name, values in _sweeps(table).items() if len(values) > 1}
     plans: dict[tuple[str, Site], TrainerConfig] = {}
-    for table in config.tables:
+    for number, table in enumerate(config.tables):
         for chosen in itertools.product(*_sweeps(table).values()):
             values = dict(zip(_sweeps(table), chosen, strict=True))
             names = [_SUITE_NAMES[name].format(value) for name, value in values.items() if name in swept]
             variant = "-".join([table.name, *names] if table.name else names)
-            for sites in _table_sites(table, info):
-                plan = _plan(config, table, sites, values, info, variant)
+            planned = []
+            for sites, own in step_widths(table, _table_sites(table, info), values, info):
+                planned.append(_plan(config, table, sites, own, info, variant))
+            for plan in with_sharing(table, planned, number, own_lr=_told(config, table, "lr") is None):
+                sites = plan.dictionary.reads, plan.dictionary.writes
                 if (variant, sites[0]) in plans:
                     raise UsageError(
                         f"Two [[sae]] tables train a dictionary at {sites[0]}.", "Give one a name: name = ..."
@@ -56,7 +61,7 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
                 plans[variant, sites[0]] = plan
     for name, sparsities in _ONLY_WITH.items():
         fitting = [arch for arch in TRAINED if RECIPES[arch].sparsity in sparsities]
-        if getattr(config, name) and not any(table.arch in fitting for table in config.tables):
+        if getattr(config, name) and not any(_recipe(table) in fitting for table in config.tables):
             raise UsageError(f"--{name.replace('_', '-')} is for these architectures: {', '.join(fitting)}.")
     written = [(plan.variant, plan.dictionary.writes) for plan in plans.values()]
     if twice := [site for number, (variant, site) in enumerate(written) if (variant, site) in written[:number]]:
@@ -64,17 +69,24 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
     return sorted(plans.values(), key=lambda plan: (plan.dictionary.reads, plan.variant))
 
 
+def _recipe(table: SaeTable) -> str:
+    return STAIRCASES.get(table.arch, table.arch)
+
+
 def _sweeps(table: SaeTable) -> dict[str, tuple[Any, ...]]:
     """The settings of which every value makes a suite: the width, and what sets the sparsity of the architecture."""
-    sparsity = sparsity_of(table.arch, table.l0_loss)
-    return {"latents": table.latents, sparsity: getattr(table, sparsity)} if sparsity else {}
+    sparsity = sparsity_of(_recipe(table), table.l0_loss)
+    if not sparsity:
+        return {}
+    return ({} if table.widths else {"latents": table.latents}) | {sparsity: getattr(table, sparsity)}
 
 
 def _check_values(table: SaeTable) -> None:
     """Several values of a setting are several suites, and need an architecture that the setting makes differ."""
     for name in _SUITE_NAMES:
         if len(values := getattr(table, name)) > 1 and name not in (sweeps := _sweeps(table)):
-            also = f" with --l0-loss {table.l0_loss}" if table.arch == "jumprelu" else ""
+            also = f" with --l0-loss {table.l0_loss}" if table.arch.endswith("jumprelu") else ""
+            also += " with --widths" if table.widths else ""
             can = "--" + " and --".join(sweeps).replace("_", "-") if sweeps else "nothing"
             raise UsageError(
                 f"--{name.replace('_', '-')} has {len(values)} values, and --arch {table.arch}{also} does not "
@@ -112,6 +124,7 @@ def _plan(
     variant: str,
 ) -> TrainerConfig:
     reads, writes = sites
+    table = replace(table, arch=_recipe(table))
     width, d_out = info.width(reads), info.width(writes)
     recipe, latents = RECIPES[table.arch], int(values.get("latents", width))
     if table.skip and (reads == writes or not recipe.trained):
@@ -119,6 +132,9 @@ def _plan(
             f"--skip is a path from the input of a transcoder to its output; {table.arch} at {reads} is none.",
             "Choose sites as in --kind 'mlp_in>mlp_out'.",
         )
+    if table.tied and (reads != writes or table.arch not in TIED):
+        what = f"{reads}>{writes}" if table.arch in TIED else f"--arch {table.arch}"
+        raise UsageError(f"--tied is for autoencoders of --arch {' or '.join(TIED)}, not for {what}.")
     if not recipe.trained and reads != writes:
         raise UsageError(f"--arch {table.arch} is a control for autoencoders, not for {reads}>{writes}.")
     name = sparsity_of(table.arch, table.l0_loss)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from saecli.core.progress import Progress
 from saecli.core.ranks import Ranks, ranks_here
 from saecli.core.result import Result, field_doc
 from saecli.core.run import Run
+from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.core.threads import default_threads
 from saecli.formats.suite import rounded, suite_files, with_measurements
@@ -38,6 +39,9 @@ from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
 from saecli.train.trainer import TrainerConfig
 from saecli.train.vectors import VectorFiles, measure_vectors
 
+Chunks = dict[str, dict[Site, list[float]]]
+"""L0 per chunk by the suite's folder and the site read."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedDictionary:
@@ -48,6 +52,9 @@ class TrainedDictionary:
     arch: str = field_doc("Architecture", "What it is at inference; batchtopk becomes jumprelu.")
     latents: int = field_doc("Latents", "Number of features.")
     l0: float = field_doc("L0", "Active features per token, on average.")
+    l0_per_chunk: list[float] | None = field_doc(
+        "L0 per chunk", "Of a staircase: that of the features new at the first site, at the second, and so on."
+    )
     variance_explained: float = field_doc("Variance explained", "Pooled over tokens and dimensions, at most 1.")
     dead_share: float = field_doc("Dead share", "Share of features that no held-out token activates.")
     ce_recovered: float | None = field_doc("CE recovered", "Against mean ablation; null if not measured.")
@@ -128,7 +135,7 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult 
     run.ranks.join(config.device)
     if config.precision.startswith("bf16") and not has_bf16(config.device):
         progress(f"{config.device} here has no bf16 units: --precision {config.precision} is slower than fp32.")
-    trained, suites = (_on_vectors if config.activations else _on_model)(config, run, progress)
+    trained, suites, chunks = (_on_vectors if config.activations else _on_model)(config, run, progress)
     if not run.ranks.first:
         return None
     run.record(sites={name: [str(site) for site in suite.sites] for name, suite in suites.items()})
@@ -145,12 +152,14 @@ def run(config: TrainSaeConfig, run: Run, progress: Progress) -> TrainSaeResult 
         dictionaries=[
             row
             for (variant, name) in zip(trained.suites, suites, strict=True)
-            for row in _rows(name, suites[name], {site: last[variant, str(site)] for site in suites[name]})
+            for row in _rows(
+                name, suites[name], {site: last[variant, str(site)] for site in suites[name]}, chunks.get(name, {})
+            )
         ],
     )
 
 
-def _on_vectors(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[SaeResult, dict[str, Suite]]:
+def _on_vectors(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[SaeResult, dict[str, Suite], Chunks]:
     """Train on vectors of one's own and measure on those held out."""
     torch_device(config.device)
     files = _files(config)
@@ -161,7 +170,7 @@ def _on_vectors(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[S
     suites = _stored(config, trained)
     if config.held_out and run.ranks.first:
         suites = {name: with_measurements(suite, measure_vectors(suite, files)) for name, suite in suites.items()}
-    return trained, suites
+    return trained, suites, {}
 
 
 @contextmanager
@@ -186,7 +195,7 @@ def _stored(config: TrainSaeConfig, trained: SaeResult) -> dict[str, Suite]:
     return {_folder(variant): rounded(suite, DTYPES[config.save_dtype]) for variant, suite in trained.suites.items()}
 
 
-def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[SaeResult, dict[str, Suite]]:
+def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[SaeResult, dict[str, Suite], Chunks]:
     """Train on a model's activations and measure in the model."""
     from zoo.load import load_model
 
@@ -195,7 +204,8 @@ def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[Sae
     source = open_data(config, model.info, progress)
     unwanted = left_out(config, model.info, source)
     data = open_held_out(config, model.info, source, unwanted) if config.held_out else None
-    _require_room(config, plan_dictionaries(config, model.info), run.ranks, model, source.n_ctx)
+    plans = plan_dictionaries(config, model.info)
+    _require_room(config, plans, run.ranks, model, source.n_ctx)
     reading: HookedModel = model
     if config.cache_bytes is not None:
         reading = RememberingModel(model, Cache.at().activations, config.cache_bytes, progress)
@@ -203,14 +213,27 @@ def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[Sae
         trained = train_sae(config, reading, run.work, progress, stop, source, run.threads, run.ranks, mirror)
         _whole(trained, stop)
     model.module.to("cpu")  # what is measured is what a CPU reads back from the files
-    suites = _stored(config, trained)
+    suites, chunks = _stored(config, trained), {}
     if data is not None and run.ranks.first:
         fidelity: dict[str, SuiteFidelity] = measure_suites(
             model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
         )
         run.write_json("fidelity.json", {name: one.to_json() for name, one in fidelity.items()})
         suites = {name: _measured(suite, fidelity[name]) for name, suite in suites.items()}
-    return trained, suites
+        chunks = _l0_per_chunk(plans, fidelity)
+    return trained, suites, chunks
+
+
+def _l0_per_chunk(plans: Sequence[TrainerConfig], fidelity: Mapping[str, SuiteFidelity]) -> Chunks:
+    found: Chunks = {}
+    for plan in plans:
+        if plan.sharing is not None:
+            name, ends = _folder(plan.variant), plan.sharing.chunks
+            (site,) = (one for one in fidelity[name].sites if one.site == plan.dictionary.writes)
+            starts = (0, *ends[:-1])
+            parts = [round(float(site.active_F[low:end].sum()), 5) for low, end in zip(starts, ends, strict=True)]
+            found.setdefault(name, {})[plan.dictionary.reads] = parts
+    return found
 
 
 def _folder(variant: str) -> str:
@@ -223,7 +246,9 @@ def _measured(suite: Suite, fidelity: SuiteFidelity) -> Suite:
     return with_measurements(suite, {reads: by_site[config.writes] for reads, config in suite.configs.items()})
 
 
-def _rows(name: str, suite: Suite, last: dict[Any, dict[str, Any]]) -> list[TrainedDictionary]:
+def _rows(
+    name: str, suite: Suite, last: dict[Any, dict[str, Any]], chunks: Mapping[Site, list[float]]
+) -> list[TrainedDictionary]:
     """The result's lines: measured on held-out data if it was, otherwise the last of training."""
     rows = []
     for site, config in suite.configs.items():
@@ -235,6 +260,7 @@ def _rows(name: str, suite: Suite, last: dict[Any, dict[str, Any]]) -> list[Trai
                 arch=config.arch,
                 latents=config.n_latents,
                 l0=numbers["l0"],
+                l0_per_chunk=chunks.get(site) or last[site].get("l0_per_chunk"),
                 variance_explained=numbers["variance_explained"],
                 dead_share=numbers["dead_share"],
                 ce_recovered=numbers.get("ce_recovered_mean"),

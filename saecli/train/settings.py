@@ -13,6 +13,7 @@ class Settings:
         lr: Highest learning rate.
         beta1: Decay of Adam's running mean of gradients; that of their squares is 0.999.
         decoder_norm: ``unit`` keeps decoder rows at norm 1, ``free`` lets them be.
+        tied: Whether the encoder is the transposed decoder, one matrix (standard, gated).
         k: Active features per vector (topk), on average (batchtopk, matryoshka).
         sparsity_weight: Weight of the sparsity penalty, w in the formulas of the steps (standard, gated, jumprelu).
         target_l0: Mean number of active features aimed at, or begun with (jumprelu).
@@ -37,6 +38,7 @@ class Settings:
     lr: float = 1e-3
     beta1: float = 0.9
     decoder_norm: str = "unit"
+    tied: bool = False
     k: int = 32
     sparsity_weight: float = 1.0
     target_l0: float = 32.0
@@ -56,3 +58,25 @@ class Settings:
     grad_clip: float = 1.0
     precision: str = "fp32"
     compile: bool = False
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """What a dictionary of a staircase has in common with the others of its group.
+
+    Attributes:
+        group: Which of its suite it trains with.
+        kind: A name of ``--sharing``, not ``none``.
+        chunks: Where every step of the staircase ends, up to this dictionary's width.
+        one_scale: Whether all are trained in the units of the widest, as they share what has a unit.
+    """
+
+    group: str
+    kind: str
+    chunks: tuple[int, ...]
+    one_scale: bool
+
+    @property
+    def own_from(self) -> int:
+        """The first latent whose shared weights this dictionary trains: of ``detached`` the first of its own chunk."""
+        return self.chunks[-2] if self.kind == "detached" and len(self.chunks) > 1 else 0

@@ -57,6 +57,7 @@ class StepInput:
         workspace: Reusable buffers.
         total: Vectors of the batch over all processes; those given if 0.
         ranks: The processes.
+        chunks: Widths at which active features are counted apart, ascending up to all of them (topk, jumprelu).
     """
 
     x_BD: Tensor
@@ -68,6 +69,19 @@ class StepInput:
     workspace: Workspace = field(default_factory=Workspace)
     total: int = 0
     ranks: Ranks = ONE
+    chunks: tuple[int, ...] = ()
+
+    def l0_of_chunks(self, indices: Tensor, active: Tensor) -> tuple[float, ...]:
+        """Mean number of active features in every chunk, this process's share of it.
+
+        Args:
+            indices, active: Features of any shape, and which of them count.
+        """
+        if not self.chunks:
+            return ()
+        ends_C = torch.tensor(self.chunks, device=indices.device, dtype=indices.dtype)
+        places_N = torch.bucketize(indices[active], ends_C, right=True)
+        return tuple((places_N.bincount(minlength=len(ends_C)).double() / self.batch).tolist())
 
     @property
     def batch(self) -> int:
@@ -94,6 +108,7 @@ class StepOutput:
         fired_F: bool [F], active for at least one vector of the batch.
         aux: The auxiliary term before its coefficient: the share of the residual error that the dead leave, or 0.
         penalties: The penalty before its weight, with ``p`` and with ``next_p``, if the latter was given.
+        chunk_l0: The part of ``l0`` in every chunk, if the step was told of chunks.
         least: The smallest positive activation of a vector, on average over those of all processes (topk), if any is.
     """
 
@@ -104,6 +119,7 @@ class StepOutput:
     aux: float = 0.0
     penalties: tuple[float, float] | None = None
     least: float | None = None
+    chunk_l0: tuple[float, ...] = ()
 
 
 def without_skip(dictionary: Dictionary, x_BD: Tensor, y_BD: Tensor, space: Workspace) -> Tensor:

@@ -12,22 +12,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from saecli.core.dictionary import Dictionary, DictionaryConfig
 from saecli.core.ranks import ONE, Ranks
 from saecli.dictionaries import make_dictionary
 from saecli.dictionaries.jumprelu import JumpReLU
+from saecli.learning.update import Update
 from saecli.train.batchtopk_step import THRESHOLD_RATE
 from saecli.train.compiled_step import compiled_step
 from saecli.train.recipes import RECIPES, step_function
 from saecli.train.resample import resample
 from saecli.train.schedule import Schedule
-from saecli.train.settings import Settings
+from saecli.train.settings import Settings, Sharing
+from saecli.train.sharing import Optimiser
 from saecli.train.start import Neurons, initial_weights, start_from
 from saecli.train.step import StepInput, StepOutput, Workspace, without_skip
-from saecli.train.units import Units, usual_rows
-from saecli.learning.update import Update
+from saecli.train.units import Units, unit_scale, usual_rows
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class TrainerConfig:
         recipe: Name in :data:`saecli.train.recipes.RECIPES`.
         seed: Of the initial weights.
         settings: The numbers.
+        sharing: What it has in common with others, if anything.
     """
 
     variant: str
@@ -47,6 +49,7 @@ class TrainerConfig:
     recipe: str
     seed: int
     settings: Settings
+    sharing: Sharing | None = None
 
     @property
     def name(self) -> str:
@@ -77,6 +80,8 @@ class DictionaryTrainer:
             a vector, as in dictionary_learning. Somewhat fewer than k features are above it on average, clearly fewer
             if the k largest stand out from the rest. None before the first step.
         neurons: Of the MLP that a transcoder stands for, to begin as; None for other weights.
+        since_fired_F: Vectors since every latent fired.
+        spread: Variance per dimension of what it writes, in those units: 1 if they are its own.
     """
 
     def __init__(
@@ -85,7 +90,7 @@ class DictionaryTrainer:
         self.config, self._ranks = config, ranks
         shape = config.dictionary
         self.dictionary = make_dictionary(shape).to(device, dtype)
-        self.units, self._seen = Units(), 0
+        self.units, self.spread, self._seen = Units(), 1.0, 0
         self.threshold: float | None = None
         self.neurons: Neurons | None = None
         self.since_fired_F = torch.zeros(shape.n_latents, dtype=torch.int64, device=device)
@@ -94,22 +99,30 @@ class DictionaryTrainer:
         self._recipe = RECIPES[config.recipe]
         self._step = compiled_step(config.recipe) if compiled else step_function(config.recipe)
         initial_weights(self.dictionary, config.own_seed)
-        lr, betas = config.settings.lr, (config.settings.beta1, 0.999)
-        self._update = Update(self.dictionary, lr, betas)
+        settings = config.settings
+        if settings.tied:
+            self.dictionary.W_enc_DF = nn.Parameter(self.dictionary.W_dec_FD.detach().T)
+        self._update: Optimiser = Update(self.dictionary, settings.lr, (settings.beta1, 0.999), settings.tied)
+
+    def join(self, update: Optimiser, since_fired_F: Tensor) -> None:
+        """Be moved by an optimiser that others share, and count vectors since a latent fired where they do."""
+        self._update, self.since_fired_F = update, since_fired_F
 
     @torch.no_grad()
-    def start(self, x_ND: Tensor, y_ND: Tensor) -> None:
+    def start(self, x_ND: Tensor, y_ND: Tensor, units: Units | None = None) -> None:
         """Set units, weights, biases and thresholds from a first sample (:func:`start_from`).
 
         Args:
             x_ND, y_ND: The sample in the units of the model, one tensor for an autoencoder; outliers are passed over.
+            units: Those to train in; if not given, those that the sample asks for.
         """
         settings, same = self.config.settings, y_ND is x_ND
         usual_N = usual_rows(x_ND) if same else usual_rows(x_ND) & usual_rows(y_ND)
         x_ND = x_ND[usual_N]
         y_ND = x_ND if same else y_ND[usual_N]
-        self.units = Units.of(x_ND, y_ND, centre=not self.dictionary.subtracts_b_dec)
+        self.units = units or Units.of(x_ND, y_ND, centre=not self.dictionary.subtracts_b_dec)
         self.units.enter_(x_ND, y_ND)
+        self.spread = 1.0 if units is None else unit_scale(y_ND) ** -2
         active = getattr(settings, self._recipe.sparsity)
         start_from(self.dictionary, x_ND, y_ND, active, settings.init, settings.b_dec_init, self.neurons, self.units)
         self.neurons = None
@@ -132,10 +145,13 @@ class DictionaryTrainer:
         """
         settings = self.schedule.at(done)
         self.units.enter_(x_BD, y_BD)
-        dead_N = (self.since_fired_F >= settings.dead_after).nonzero()[:, 0]
+        dead_N, sharing = (self.since_fired_F >= settings.dead_after).nonzero()[:, 0], self.config.sharing
+        if sharing is not None:
+            dead_N = dead_N[dead_N >= sharing.own_from]
         p, next_p = self.schedule.p, self.schedule.next_p
         target_BD = without_skip(self.dictionary, x_BD, y_BD, space)
-        given = StepInput(x_BD, target_BD, dead_N, settings, p, next_p, space, total, self._ranks)
+        chunks = () if sharing is None else sharing.chunks
+        given = StepInput(x_BD, target_BD, dead_N, settings, p, next_p, space, total, self._ranks, chunks)
         out = self._summed(self._step(self.dictionary, given))
         self.schedule.record(out.penalties)
         if out.least is not None:
@@ -166,7 +182,7 @@ class DictionaryTrainer:
         """Adds up the shares of all processes, gradients too, in one exchange."""
         if self._ranks.size == 1:
             return out
-        numbers = [out.loss, out.mse, out.l0, out.aux, *(out.penalties or ())]
+        numbers = [out.loss, out.mse, out.l0, out.aux, *out.chunk_l0, *(out.penalties or ())]
         gradients = [parameter.grad for parameter in self.dictionary.parameters() if parameter.grad is not None]
         like = gradients[0]
         parts = [*(one.reshape(-1) for one in gradients), out.fired_F.to(like), like.new_tensor(numbers)]
@@ -175,9 +191,10 @@ class DictionaryTrainer:
         *summed, fired_F, values = flat.split([len(part) for part in parts])
         for gradient, total in zip(gradients, summed, strict=True):
             gradient.copy_(total.view(gradient.shape))
-        loss, mse, l0, aux, *penalties = values.tolist()
+        loss, mse, l0, aux, *others = values.tolist()
+        chunks, penalties = tuple(others[: len(out.chunk_l0)]), others[len(out.chunk_l0) :]
         both = (penalties[0], penalties[1]) if penalties else None
-        return StepOutput(loss, mse, l0, fired_F > 0, aux, both, out.least)
+        return StepOutput(loss, mse, l0, fired_F > 0, aux, both, out.least, chunks)
 
     @property
     def dead_share(self) -> float:
@@ -201,6 +218,7 @@ class DictionaryTrainer:
             "adam": self._update.state(),
             "since_fired": self.since_fired_F,
             "units": self.units.state(),
+            "spread": self.spread,
             "seen": self._seen,
             "threshold": self.threshold,
             "schedule": self.schedule.state(),
@@ -212,7 +230,7 @@ class DictionaryTrainer:
         self._update.load(state["adam"])
         self.since_fired_F.copy_(state["since_fired"])
         self.units, self._seen = Units.load(state["units"]), state["seen"]
-        self.threshold = state.get("threshold")
+        self.threshold, self.spread = state.get("threshold"), state.get("spread", 1.0)
         self.schedule.load(state["schedule"])
 
 

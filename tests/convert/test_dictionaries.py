@@ -46,6 +46,8 @@ PAIRS = [
     ("jumprelu", "saelens"),
     ("standard", "dictionary_learning"),
     ("topk", "dictionary_learning"),
+    ("topk", "gpt-circuits"),
+    ("gated", "gpt-circuits"),
     ("gated", "dictionary_learning"),
     ("jumprelu", "dictionary_learning"),
     ("topk", "sparsify"),

@@ -195,6 +195,11 @@ def test_dictionaries_that_say_nothing_are_the_ablations(model):
         assert one.reconstruction.variance_explained_by_token.value == pytest.approx(0, abs=1e-5)
     for one in found["zero"].sites:
         assert one.reconstruction.norm_ratio.value == 0
+    for name in made:  # nothing gets past the last residual site, so together is as that one alone
+        together, last = found[name].compound[0], found[name].sites[-1]
+        assert (together.group, together.sites[-1]) == ("resid_pre", last.site)
+        assert together.outcome.ce.value == pytest.approx(last.dictionary.ce.value, abs=1e-6)
+        assert abs(together.outcome.ce_increase.value) > 0.01
 
 
 def test_a_perfect_dictionary_changes_nothing_alone_or_together(measured):
@@ -241,6 +246,8 @@ def test_every_definition_by_hand(model, measured):
     acts_TF = suite[site].encode(x_TD.float())
     found = next(one for one in measured["few"].sites if one.site == site)
     assert found.l1.value == pytest.approx(float(acts_TF.abs().sum(-1).mean()), rel=1e-6)
+    assert found.active_F == pytest.approx((acts_TF != 0).double().mean(0).numpy())
+    assert found.active_F.sum() == pytest.approx(found.l0.value)
     active_BSF = (suite[site].encode(x_BSD.float()) != 0) & here_BS[..., None]
     spread_F = active_BSF.sum((0, 1)).double() / active_BSF.any(1).sum(0)
     torch.testing.assert_close(torch.from_numpy(found.per_sequence_F), spread_F, equal_nan=True)

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from saecli.core.errors import InputError
+from saecli.core.dictionary import DictionaryConfig
+from saecli.core.errors import InputError, UsageError
 from saecli.core.site import Site
+from saecli.dictionaries import make_dictionary
+from saecli.formats import gpt_circuits
 from saecli.formats.registry import open_dictionaries, open_suite, sniff
 from tests.hand_models import random_model
 
@@ -256,3 +259,75 @@ def test_a_folder_attaches_to_its_model(tmp_path):
     assert suite[Site(2, "resid_pre")].n_latents == 7
     with pytest.raises(InputError, match="of width 8"):
         open_suite(tmp_path).attach(random_model(n_layers=LAYERS, d_model=6))
+
+
+# --- written ------------------------------------------------------------------------------------------------------
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("variant", "count"), [("topk_staircase", 5), ("jumprelu_staircase", 5), ("staircase_block", 4)]
+)
+def test_a_staircase_is_written_as_it_was(tmp_path, variant, count):
+    widths = (4, 8, 4, 8) if variant == "staircase_block" else (4, 8, 12, 12, 16)
+    write_staircase(tmp_path / "old", variant, widths)
+    if variant == "staircase_block":
+        save_file({"W_enc": rand(D, 8, seed=5), "W_dec": rand(8, D, seed=5)}, tmp_path / "old/sae.shared.1.safetensors")
+    loaded = {item.name: item.load(torch.float32) for item in open_dictionaries(tmp_path / "old").items}
+    gpt_circuits.write(loaded, tmp_path / "new")
+    contexts = 2 if variant == "staircase_block" else 1
+    files = [
+        *(f"sae.{index}.safetensors" for index in range(count)),
+        *(f"sae.shared.{j}.safetensors" for j in range(contexts)),
+    ]
+    assert names(tmp_path / "new") == sorted([*files, "sae.json"])
+    assert json.loads((tmp_path / "new/sae.json").read_text())["sae_variant"] == variant
+    for file in files:
+        before, after = load_file(tmp_path / "old" / file), load_file(tmp_path / "new" / file)
+        for name, value in after.items():
+            off = 1e-6 if name == "log_threshold" else 0
+            torch.testing.assert_close(value, before[name], rtol=off, atol=off)
+    again = {item.name: item.load(torch.float32) for item in open_dictionaries(tmp_path / "new").items}
+    assert again.keys() == loaded.keys()
+    for name, one in again.items():
+        assert one.config == loaded[name].config
+        agreed = 1e-6 if variant == "jumprelu_staircase" else 0
+        for key, value in one.state_dict().items():
+            torch.testing.assert_close(value, loaded[name].state_dict()[key], rtol=agreed, atol=0)
+
+
+@pytest.mark.parametrize("variant", ["standard", "standard_v2", "gated", "gated_v2", "jumprelu", "topk"])
+def test_every_variant_is_written_as_it_was(tmp_path, variant):
+    write(tmp_path / "old", variant, (5, 6, 7))
+    loaded = {item.name: item.load(torch.float32) for item in open_dictionaries(tmp_path / "old").items}
+    gpt_circuits.write(loaded, tmp_path / "new")
+    old, new = (json.loads((tmp_path / folder / "sae.json").read_text()) for folder in ("old", "new"))
+    assert new == old | {"sae_keys": ["0_act", "1_act", "2_act"]}
+    for index in range(3):
+        before, after = (load_file(tmp_path / folder / f"sae.{index}.safetensors") for folder in ("old", "new"))
+        assert before.keys() == after.keys()
+        for name, value in after.items():
+            torch.testing.assert_close(value, before[name], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "writes", "arch", "message"),
+    [
+        ("resid_pre", "resid_pre", "identity", "gpt-circuits has no identity dictionaries"),
+        ("mlp_in", "mlp_out", "topk", "it writes 0.mlp_out"),
+        ("resid_pre", "resid_pre", "both", "of one architecture, and these are topk and standard"),
+    ],
+)
+def test_what_gpt_circuits_does_not_have_is_refused_and_nothing_written(tmp_path, kind, writes, arch, message):
+    archs = ["topk", "standard"] if arch == "both" else [arch]
+    made = {}
+    for layer, one in enumerate(archs):
+        options = {"k": 2} if one == "topk" else {}
+        config = DictionaryConfig(one, D, D, Site(layer, kind), Site(layer, writes), D, options)
+        made[str(layer)] = make_dictionary(config)
+    with pytest.raises(UsageError, match=message):
+        gpt_circuits.write(made, tmp_path / "new")
+    assert not (tmp_path / "new").exists()

@@ -214,7 +214,7 @@ def test_annealing_leaves_fewer_features_active_at_the_same_weight(recipe):
 def test_only_what_can_be_trained_is_offered_and_no_torch_is_needed_to_say_so():
     code = (
         "import sys; from saecli.cli.complete import names; from saecli.train.sae_config import TrainSaeConfig;"
-        "from saecli.train.recipes import RECIPES; assert list(names('archs')) == list(RECIPES);"
+        "from saecli.train.recipes import ARCHS; assert list(names('archs')) == list(ARCHS);"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
