@@ -85,7 +85,7 @@ FAMILY: Final = Family(
         "othello-mini-transcoders": ReleaseEntry(
             "othello-mini",
             "asset:othello-mini-transcoders",
-            "TopK transcoders of every MLP of othello-mini, with its dictionaries of attention outputs: to be connected.",
+            "TopK transcoders of every MLP of othello-mini, with its attention dictionaries: a suite to connect.",
             format="saecli",
             layers=8,
             joins=("othello-mini", "attn_out"),

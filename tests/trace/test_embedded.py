@@ -90,7 +90,8 @@ def test_the_model_plays_legal_moves_and_its_suite_is_as_good_as_it_says() -> No
 def test_features_are_named_by_what_they_say_of_the_board(default_run: tuple[Path, set[str]]) -> None:
     graph = FeatureGraph.from_json(json.loads((default_run[0] / "graph.json").read_text()))
     labels = [node.label for node in graph.nodes if node.address.kind == "feature" and node.label]
-    assert len(labels) > 20
-    assert all(re.fullmatch(r"[A-H][1-8] .+, F1 \.\d\d", label) for label in labels)
+    found = [label for label in labels if re.fullmatch(r"[A-H][1-8] .+, F1 \.\d\d", label)]
+    assert len(found) > 20
+    assert all(re.fullmatch(r"for ([A-H][1-8]|"pass")", label) for label in labels if label not in found)
     helping = min((node for node in graph.nodes if node.address.kind == "feature"), key=lambda node: node.effect)
     assert helping.label.startswith(f"{graph.metric.target} legal")

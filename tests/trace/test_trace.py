@@ -202,8 +202,8 @@ def test_labels_are_found_beside_the_suite(tiny: Path, tmp_path: Path, saecli) -
     graph = FeatureGraph.from_json(json.loads((tmp_path / "run" / "graph.json").read_text()))
     for node in graph.nodes:
         if node.address.kind == "feature":
-            expected = f"meaning {node.address.index}" if node.address.site == Site(2, "resid_pre") else ""
-            assert node.label == expected
+            named = node.address.site == Site(2, "resid_pre")
+            assert (node.label == f"meaning {node.address.index}") is named
 
 
 def test_half_precision_knows_the_model_it_was_made_for(tiny: Path, saecli) -> None:
