@@ -92,6 +92,6 @@ def test_features_are_named_by_what_they_say_of_the_board(default_run: tuple[Pat
     labels = [node.label for node in graph.nodes if node.address.kind == "feature" and node.label]
     found = [label for label in labels if re.fullmatch(r"[A-H][1-8] .+, F1 \.\d\d", label)]
     assert len(found) > 20
-    assert all(re.fullmatch(r"for ([A-H][1-8]|"pass")", label) for label in labels if label not in found)
+    assert all(re.fullmatch(r'for ([A-H][1-8]|"pass")', label) for label in labels if label not in found)
     helping = min((node for node in graph.nodes if node.address.kind == "feature"), key=lambda node: node.effect)
     assert helping.label.startswith(f"{graph.metric.target} legal")

@@ -44,7 +44,8 @@ def test_what_is_found_keeps_the_prediction(tiny: Path) -> None:
         edit = lambda x: suite[site].decode(suite[site].encode(x) * keep_SF)  # noqa: E731
         clean = model.run(question.tokens_S[None]).logits
         logits = model.run(question.tokens_S[None], write={site: edit}).logits
-        assert clean is not None and logits is not None
+        assert clean is not None
+        assert logits is not None
         p, q = clean[0, -1].log_softmax(-1), logits[0, -1].log_softmax(-1)
         return float((p.exp() * (p - q)).sum())
 
@@ -73,7 +74,8 @@ def test_sites_follow_each_other_and_edges_lead_forward(tiny: Path) -> None:
     between = [edge for edge in graph.edges if edge.target.kind == "feature"]
     assert between
     for edge in between:
-        assert edge.target.site is not None and edge.source.site is not None
+        assert edge.target.site is not None
+        assert edge.source.site is not None
         assert edge.target.site.layer == edge.source.site.layer + 1
         assert (edge.source.position or 0) <= (edge.target.position or 0)
     assert graph.edge_meaning == "activation"
