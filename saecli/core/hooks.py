@@ -138,7 +138,8 @@ class ThinModel(HookedModel):
 
         weights = self.paths.weights(part.block, self.info)
         post = None if part.attention_post is part.attention else part.attention_post
-        return Block(part.ln1, attention, part.ln2, mlp, self.info.parallel, weights, post)
+        act = getattr(part.mlp, "act", None) if weights.W_gate is None else None
+        return Block(part.ln1, attention, part.ln2, mlp, self.info.parallel, weights, post, act)
 
     def embed(self, tokens: Tensor) -> Tensor:
         start = Site(0, "resid_pre")

@@ -114,6 +114,7 @@ class Block:
         parallel: Whether ln2 reads resid_pre.
         weights: The block's weights.
         attention_post: The norm that ends ``attention``; None where there is none.
+        act: Activation function of an MLP without gates; None if it is not known.
     """
 
     ln1: Callable[[Tensor], Tensor]
@@ -123,6 +124,7 @@ class Block:
     parallel: bool
     weights: BlockWeights
     attention_post: Callable[[Tensor], Tensor] | None = None
+    act: Callable[[Tensor], Tensor] | None = None
 
     def __call__(self, resid_pre: Tensor) -> Tensor:
         """resid_pre [B, S, d] → resid_post."""
