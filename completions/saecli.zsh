@@ -22,6 +22,7 @@ _saecli() {
                 'f1:What dictionaries know of the board: F1 of features, coverage, reconstruction.'
                 'cooc:Latents that fire together: pairs, clusters, the subspaces they span.'
                 'graph:Work on stored circuit graphs, without a model.'
+                'view:Open a report, or the page of a feature.'
                 'download:Fetch models, dictionaries and data sets, or list what there is.'
                 'convert:Dictionaries into other formats, text into token shards.'
                 'run:The steps of a template one after the other; a finished run again, with --check.'
@@ -40,6 +41,7 @@ _saecli() {
                 f1) _saecli_f1 ;;
                 cooc) _saecli_cooc ;;
                 graph) _saecli_graph ;;
+                view) _saecli_view ;;
                 download) _saecli_download ;;
                 convert) _saecli_convert ;;
                 run) _saecli_run ;;
@@ -606,6 +608,34 @@ _saecli_graph_export() {
         '1:file:_files'
 }
 
+_saecli_view() {
+    _arguments \
+        '--model=[The model; the one that the suite was made for if not given.]:value:(gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chess-mini chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b)' \
+        '--data=[What the model reads; if not given, what the zoo names: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
+        '--sequences=[Sequences to look through, held-out ones first; 0 for as many as have about 32,768 tokens.]:value: ' \
+        '--labels=[Feature labels: a file, auto (beside the suite, or kept by saecli f1), or none.]:value:_files' \
+        '--contexts=[Contexts in which the feature fires most strongly.]:value: ' \
+        '--context-width=[Tokens on either side of them.]:value: ' \
+        '--connections=[Connections of the suite: a file, a run of saecli connect, auto (beside the suite), or none.]:value:_files' \
+        '--top=[Connections shown each way, the strongest.]:value: ' \
+        '--neighbours=[Make the pages of so many of the most strongly connected features each way, too.]:value: ' \
+        '*--runs=[Folders of runs, whose circuits and clusters are searched for the features. Repeatable.]:value:_files -/' \
+        '--open[Open the page in the browser, if this is a terminal.]' \
+        '--no-open[Open the page in the browser, if this is a terminal.]' \
+        '--device=[Where to compute.]:value:(auto cpu cuda)' \
+        '--out=[Directory of the results; otherwise saecli-runs/COMMAND-FINGERPRINT.]:value:_files -/' \
+        '--overwrite[Replace an earlier run in that directory.]' \
+        '--plan[Say what would be done and stop.]' \
+        '--config=[TOML file with values for these flags.]:value:_files' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--show-config[Print every value and where it comes from, and stop.]' \
+        '--json[Print one JSON document instead of text.]' \
+        '--quiet[Print nothing but the result and errors.]' \
+        '-q[Print nothing but the result and errors.]' \
+        '--help[Show this message and exit.]' \
+        '*:[suite] feature…|run|file.html:{ compadd -- gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-transcoders othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b; _files }'
+}
+
 _saecli_download() {
     _arguments \
         '*--include=[Fetch only files (or members of a zip archive) like this. Repeatable.]:value: ' \
@@ -771,7 +801,7 @@ _saecli_zoo_cache_prune() {
 _saecli_schema() {
     _arguments \
         '--help[Show this message and exit.]' \
-        '*:command:(trace train connect finetune validate f1 cooc graph download convert run zoo)'
+        '*:command:(trace train connect finetune validate f1 cooc graph view download convert run zoo)'
 }
 
 if [ "$funcstack[1]" = "_saecli" ]; then

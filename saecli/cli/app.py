@@ -67,6 +67,7 @@ COMMANDS: dict[str, Lazy] = {
         },
         default="show",
     ),
+    "view": Lazy("Open a report, or the page of a feature.", "saecli.cli.view"),
     "download": Lazy("Fetch models, dictionaries and data sets, or list what there is.", "saecli.cli.download"),
     "convert": Lazy("Dictionaries into other formats, text into token shards.", "saecli.cli.convert"),
     "run": Lazy("The steps of a template one after the other; a finished run again, with --check.", "saecli.cli.run"),

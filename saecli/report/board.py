@@ -27,10 +27,11 @@ def game_of(graph: FeatureGraph) -> str:
     boards += [context.board for one in graph.features.values() for context in one.contexts if context.board]
     if not boards:
         return ""
-    return "chess" if any(map(_is_chess, boards)) else "othello"
+    return "chess" if any(map(is_chess, boards)) else "othello"
 
 
-def _is_chess(board: str) -> bool:
+def is_chess(board: str) -> bool:
+    """Whether a board has chess pieces on it."""
     return not set(board).isdisjoint(_GLYPHS)
 
 
@@ -52,7 +53,7 @@ def board_shapes(
         target: Square to point at.
     """
     cell = side / 8
-    if _is_chess(board):
+    if is_chess(board):
         yield from _chess_shapes(board, left, top, side)
         return
     yield Rectangle(left, top, side, side, 2, _FELT, _GRID, 1.0)

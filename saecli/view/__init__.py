@@ -1,0 +1,1 @@
+"""``saecli view``: the page of a feature, and the reports of runs."""
