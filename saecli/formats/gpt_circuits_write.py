@@ -57,7 +57,7 @@ def write(dictionaries: Mapping[str, Dictionary], folder: Path, dtype: torch.dty
     files: dict[str, dict[str, Tensor]] = {}
     for number, group in enumerate(groups):
         widest = max(group, key=lambda one: one.n_latents)
-        shared = {"W_enc": widest.W_enc_DF, "W_dec": widest.W_dec_FD}
+        shared: dict[str, Tensor] = {"W_enc": widest.W_enc_DF, "W_dec": widest.W_dec_FD}
         if arch == "jumprelu":
             shared["log_threshold"] = _log(widest)
         files[f"sae.shared.{number}.safetensors"] = shared
@@ -125,10 +125,10 @@ def _is_staircase(group: Sequence[Dictionary]) -> bool:
 def _tensors(one: Dictionary, shared: bool, tied: bool) -> dict[str, Tensor]:
     """What is stored of a dictionary alone."""
     if one.config.arch == "gated":
-        own = {"W_dec": one.W_dec_FD, "b_dec": one.b_dec_D, "b_gate": one.b_enc_F}
+        own: dict[str, Tensor] = {"W_dec": one.W_dec_FD, "b_dec": one.b_dec_D, "b_gate": one.b_enc_F}
         own["b_mag"] = one.get_parameter("b_mag_F")
         return own if tied else own | {"W_gate": one.W_enc_DF, "r_mag": one.get_parameter("r_mag_F")}
-    own = {"b_enc": one.b_enc_F, "b_dec": one.b_dec_D}
+    own: dict[str, Tensor] = {"b_enc": one.b_enc_F, "b_dec": one.b_dec_D}
     if shared:
         return own
     own["W_dec"] = one.W_dec_FD

@@ -17,8 +17,8 @@ from saecli.learning.checkpoint import Mirror
 def tracked(project: str | None, run: Run, config: CommandConfig) -> Iterator[Mirror | None]:
     """Gives what takes a record, None without a project or on a process that writes nothing.
 
-    A record's numbers go under the words in it: ``k32/6.resid_pre/variance_explained``. A continued run goes on under
-    the same id, the run's fingerprint.
+    A record's numbers go under the words in it: ``k32/6.resid_pre/variance_explained``, those of a list under their
+    places. A continued run goes on under the same id, the run's fingerprint.
 
     Raises:
         UsageError: The package wandb is not installed.
@@ -47,7 +47,12 @@ def tracked(project: str | None, run: Run, config: CommandConfig) -> Iterator[Mi
 
     def send(record: dict[str, Any]) -> None:
         words = [value for value in record.values() if isinstance(value, str) and value]
-        numbers = {"/".join([*words, name]): value for name, value in record.items() if not isinstance(value, str)}
+        numbers: dict[str, Any] = {}
+        for name, value in record.items():
+            if isinstance(value, list):
+                numbers |= {"/".join([*words, name, str(place)]): one for place, one in enumerate(value)}
+            elif not isinstance(value, str):
+                numbers["/".join([*words, name])] = value
         session.log(numbers, step=record["step"])
 
     try:

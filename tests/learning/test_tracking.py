@@ -35,9 +35,10 @@ def test_records_are_sent_under_their_words(tmp_path: Path, monkeypatch: pytest.
     with tracked(config.wandb, run, config) as mirror:
         assert mirror is not None
         for step in (1, 2):
-            mirror({"step": step, "suite": "k8", "site": "3.resid_pre", "l0": 8.25 * step})
+            mirror({"step": step, "suite": "k8", "site": "3.resid_pre", "l0": 8.25 * step, "l0_per_chunk": [step, 7.5]})
     (written,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
     content = written.read_bytes()
     assert b"k8/3.resid_pre/l0" in content
+    assert b"k8/3.resid_pre/l0_per_chunk/1" in content
     assert b"16.5" in content
     assert run.fingerprint in written.name

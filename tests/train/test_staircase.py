@@ -89,6 +89,31 @@ def test_the_gradients_of_all_dictionaries_add_up_in_what_they_share(sharing, ow
             assert (parts[2][name][40:] != 0).any()
 
 
+@pytest.mark.parametrize(
+    ("table", "name"),
+    [
+        (SaeTable(arch="staircase-jumprelu", target_l0=(3.0,), latents=(20,)), "threshold_F"),
+        (replace(STAIRCASE, sharing="b-dec"), "b_dec_D"),
+    ],
+    ids=["threshold", "b-dec"],
+)
+def test_thresholds_and_a_shared_b_dec_add_up_too(table, name):
+    made = trainers(table)
+    (chain,) = chains(made)
+    shared = Shared([made[number] for number in chain])
+    expected = torch.zeros_like(shared.sums[name])
+    for place, number in enumerate(chain):
+        x_BD = torch.randn(60, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(number))
+        one, given = made[number], StepInput(x_BD, x_BD, torch.empty(0, dtype=torch.long), made[number].config.settings)
+        one._step(one.dictionary, replace(given, settings=replace(given.settings, bandwidth=0.3)))
+        gradient = one.dictionary.get_parameter(name).grad
+        assert gradient is not None
+        assert gradient.any()
+        expected[: len(gradient)] += gradient
+        shared.add(place)
+    torch.testing.assert_close(shared.sums[name], expected, rtol=1e-12, atol=1e-15)
+
+
 @pytest.mark.parametrize("arch", ["standard", "gated"])
 def test_a_tied_dictionary_has_the_gradient_of_one_matrix(arch):
     """The sum of what encoder and decoder would have each, by the chain rule."""
