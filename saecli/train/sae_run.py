@@ -110,7 +110,8 @@ def plan(config: TrainSaeConfig) -> list[str]:
         read = describe_data(config, model.info)
         room = _require_room(config, plans, ranks_here(), model)
     ways = {p.name: f"lr {p.settings.lr:.2g}" if p.recipe in TRAINED else "untrained" for p in plans}
-    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, {ways[p.name]}" for p in plans]
+    shared = {p.name: f", a staircase: {p.sharing.kind}" if p.sharing else "" for p in plans}
+    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, {ways[p.name]}{shared[p.name]}" for p in plans]
     return [*lines, f"{config.tokens:,} vectors each of {read}", room]
 
 

@@ -4,7 +4,7 @@ The dictionary of site l has F_l features, F_0 <= F_1 <= ..., and reads W_enc[:,
 wide as the last one's: feature j is the same direction at every site that has it. Biases are every site's own
 (``b-dec``: b_dec is shared too). The gradients of all dictionaries add up in what they share, and one Adam moves it,
 with the biases, after the last of them; gradients are clipped by the norm of them all. Of ``detached`` the rows below
-F_{l-1} get nothing from site l: each chunk of features is trained where it is new.
+F_{l-1} get nothing from site l (biases do): each chunk of features is trained where it is new.
 
 A row counts as dead when it has not fired at any of its sites, in vectors of all of them together.
 
