@@ -14,5 +14,6 @@ DOOR = Door(
         ("saecli connect my-model --suite my-suite --keep 10000,50000", "the strongest of the whole suite"),
         ("saecli connect --embed --logits", "tokens upstream and logits downstream too"),
         ("saecli connect my-model --suite my-suite --compat scae", "scored as the reference does"),
+        ("saecli connect my-model --suite my-suite --pair 3.mlp_in:3.mlp_out", "integrated gradients through an MLP"),
     ],
 )

@@ -7,11 +7,17 @@ from typing import ClassVar, Final
 
 from saecli.core.config import ModelConfigMixin, SharedConfig, argument, option
 from saecli.core.errors import UsageError
+from saecli.core.site import Site
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
 
 EMBEDDED: Final = "othello-mini"
 SCORES: Final = ("active-mean", "mean", "max", "weight", "gradient", "random")
+PAIR_SCORES: Final = ("ig", "jacobian", "ablation")
+_ACROSS: Final = (("mlp_in", "mlp_out", 0), ("resid_mid", "resid_pre", 1), ("resid_pre", "resid_pre", 1))
+"""Kinds of the sites of a pair, and the layers between them."""
+_PAIRS: Final = "Write 3.mlp_in:3.mlp_out, 3.resid_mid:3.resid_post or 3.resid_pre:4.resid_pre."
+_STEPS: Final = 10
 _USUAL: Final = (10, 30, 100)
 _MOST: Final = 1 << 31
 _ALL: Final = "all"
@@ -52,13 +58,21 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
         minimum=0,
         panel="Input",
     )
+    pair: str | None = option(
+        None,
+        help="Connect the features of two autoencoders with an MLP (3.mlp_in:3.mlp_out), an MLP with its norm and skip "
+        "path (3.resid_mid:3.resid_post) or a block (3.resid_pre:4.resid_pre) between them, through that part itself.",
+        metavar="SITE:SITE",
+        panel="Choose",
+    )
     score: str | None = option(
         None,
         help="What makes a connection important: the mean contribution to the feature where it is active, or "
         "everywhere; the largest where it is active; the weight alone; the mean where it is active, weighed by how "
         "much the loss depends on the feature; or chance, as many per row as active-mean keeps. active-mean if not "
-        "given, with --compat mean.",
-        choices=SCORES,
+        "given, with --compat scae mean. With --pair: ig (integrated gradients, the default), jacobian (the mean size "
+        "of the derivative) or ablation (the mean change when the source is set to 0).",
+        choices=(*SCORES, *PAIR_SCORES),
         panel="Choose",
     )
     c: str | None = option(
@@ -70,9 +84,13 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
     )
     keep: str | None = option(
         None,
-        help="Keep so many connections of the whole suite. Several numbers make a file each.",
+        help="Keep so many connections of the whole suite, or of the pair (there also all, the default). Several "
+        "numbers make a file each.",
         metavar="E,…",
         panel="Choose",
+    )
+    steps: int = option(
+        _STEPS, help="With --pair and ig: points at which gradients are taken.", minimum=1, panel="Choose"
     )
     embed: bool = option(
         False,
@@ -89,8 +107,9 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
     compat: str | None = option(
         None,
         help="Do as a reference does: scae scores by unconditional sums over the features of the pruned pass with "
-        "everything connected, and in parallel blocks counts connections from attention to MLP that cannot be.",
-        choices=("scae",),
+        "everything connected, and in parallel blocks counts connections from attention to MLP that cannot be. With "
+        "--pair, gpt-circuits: gradients times the length of all source features together, roots of sums of squares.",
+        choices=("scae", "gpt-circuits"),
         panel="Choose",
     )
 
@@ -104,6 +123,12 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
     def validate(self) -> None:
         """Refuse numbers that are none, and what the reference does not have."""
         _ = self.per_feature, self.overall
+        if self.pair is not None or self.compat == "gpt-circuits" or self.score in PAIR_SCORES:
+            self._check_pair()
+        elif self.keep is not None and _ALL in _parts(self.keep):
+            raise UsageError("--keep all belongs to --pair.", "Write --c all.")
+        elif self.steps != _STEPS:
+            raise UsageError("--steps belongs to --pair.", "Leave it out.")
         if self.follows and (self.score or "mean") != "mean":
             raise UsageError(
                 f"--compat scae scores by the mean, and --score {self.score} was asked for.", "Leave one out."
@@ -118,12 +143,26 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
     @property
     def follows(self) -> bool:
         """Whether the reference is followed."""
-        return self.compat is not None
+        return self.compat == "scae"
+
+    @property
+    def sites(self) -> tuple[Site, Site] | None:
+        """``--pair``: source and target."""
+        if self.pair is None:
+            return None
+        parts = self.pair.split(":")
+        if len(parts) != 2:
+            raise UsageError(f"--pair expects two sites with a colon between them, got {self.pair!r}.", _PAIRS)
+        up, down = (Site.parse(part).canonical for part in parts)
+        if (up.kind, down.kind, down.layer - up.layer) not in _ACROSS:
+            raise UsageError(f"--pair {self.pair}: no MLP, MLP block or block lies between these sites.", _PAIRS)
+        return up, down
 
     @property
     def scored_by(self) -> str:
         """``--score`` or its default."""
-        return self.score or ("mean" if self.follows else "active-mean")
+        usual = "ig" if self.pair is not None else "mean" if self.follows else "active-mean"
+        return self.score or usual
 
     @property
     def per_feature(self) -> tuple[int, ...]:
@@ -135,12 +174,27 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
     @property
     def overall(self) -> tuple[int, ...]:
         """The numbers of ``--keep``, ascending."""
-        return () if self.keep is None else _numbers("--keep", _parts(self.keep))
+        parts = [] if self.keep is None else _parts(self.keep)
+        return _numbers("--keep", [one for one in parts if one != _ALL])
 
     @property
     def keeps_all(self) -> bool:
         """Whether one more file connects everything."""
-        return self.c is not None and _ALL in _parts(self.c)
+        return any(text is not None and _ALL in _parts(text) for text in (self.c, self.keep))
+
+    def _check_pair(self) -> None:
+        if self.sites is None:
+            flag = "--compat gpt-circuits" if self.compat == "gpt-circuits" else f"--score {self.score}"
+            raise UsageError(f"{flag} belongs to --pair.", f"Add --pair. {_PAIRS}")
+        if self.score is not None and self.score not in PAIR_SCORES:
+            known = ", ".join(PAIR_SCORES)
+            raise UsageError(f"--score {self.score} is not of a pair.", f"With --pair, it is one of {known}.")
+        if self.compat == "scae" or (self.compat is not None and self.scored_by != "ig"):
+            raise UsageError("With --pair, --compat is gpt-circuits and --score ig.", "Leave one out.")
+        if self.c is not None or self.embed or self.logits:
+            raise UsageError("--c, --embed and --logits are not of a pair.", "Choose by --keep.")
+        if self.steps != _STEPS and self.scored_by != "ig":
+            raise UsageError(f"--steps belongs to --score ig, not {self.scored_by}.", "Leave it out.")
 
 
 def _parts(text: str) -> list[str]:

@@ -131,6 +131,7 @@ class Connections:
         score: What the scores are, in words; empty without scores.
         model: Name of the model.
         model_fingerprint, suite_fingerprint: What the connections belong to; empty if unknown.
+        details: How the scores were computed: the method's settings and the data, by name.
 
     Raises:
         UsageError: Pairs of unknown modules or against the order of computation, or rows with a fault.
@@ -145,6 +146,7 @@ class Connections:
     model: str = ""
     model_fingerprint: str = ""
     suite_fingerprint: str = ""
+    details: Mapping[str, str | int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self._by_site) != len(self.modules):

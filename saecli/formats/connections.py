@@ -48,6 +48,7 @@ def write_connections(connections: Connections, path: Path) -> None:
         "limit": connections.limit,
         "parallel": connections.parallel,
         **{name: getattr(connections, name) for name in _TEXTS},
+        **({"details": dict(connections.details)} if connections.details else {}),
     }
     metadata = {"schema": f"{SCHEMA}/{MAJOR}", "header": json.dumps(header, sort_keys=True)}
     write_bytes(path, _in_order(serialise(tensors, metadata)))
@@ -78,12 +79,15 @@ def read_connections(path: Path) -> Connections:
         modules = tuple(_module(one) for one in header.pop("modules"))
         rule, limit, parallel = (header.pop(key) for key in ("rule", "limit", "parallel"))
         texts = {key: header.pop(key) for key in _TEXTS}
+        details = header.pop("details", {})
         if header or not (limit is None or type(limit) is int) or type(parallel) is not bool:
             raise ValueError("it has an unknown key or a wrong type")
-        if not all(isinstance(text, str) for text in texts.values()):
+        if not all(isinstance(text, str) for text in (*texts.values(), *details)):
+            raise ValueError("it has a wrong type")
+        if not all(type(value) in (str, int) for value in details.values()):
             raise ValueError("it has a wrong type")
         rows = _rows(path, {one.reads: one for one in modules})
-        return Connections(modules, rule, limit, rows, parallel, **texts)
+        return Connections(modules, rule, limit, rows, parallel, **texts, details=details)
     except UsageError as error:
         raise InputError(f"{path}: {error.message}", error.hint) from error
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

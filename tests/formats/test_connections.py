@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,3 +261,17 @@ def test_impossible_files_are_refused(values: Any, answer: str):
 def test_widths_that_contradict_the_rows_are_refused():
     with pytest.raises(InputError, match="number of features of mlp_0: 3, 7"):
         from_padded(PADDED, where="x.pkl", widths=7)
+
+
+def test_how_scores_were_computed_is_kept(tmp_path: Path):
+    path = tmp_path / "connections.safetensors"
+    write_connections(replace(KEPT, details={"method": "mean |Jacobian|", "steps": 4}), path)
+    assert read_connections(path).details == {"method": "mean |Jacobian|", "steps": 4}
+    write_connections(KEPT, path)
+    assert "details" not in json.loads(safetensors_metadata(path)["header"])
+    tensors, header = load_safetensors(path), json.loads(safetensors_metadata(path)["header"])
+    for wrong in ({"steps": 1.5}, ["steps"], {"steps": None}):
+        metadata = {"schema": "saecli.connections/1", "header": json.dumps({**header, "details": wrong})}
+        path.write_bytes(serialise(tensors, metadata))
+        with pytest.raises(InputError, match="damaged header"):
+            read_connections(path)
