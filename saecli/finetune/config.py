@@ -69,6 +69,12 @@ class FinetuneConfig(PackMixin, LoopMixin):
         metavar="N[,N…]",
         panel="Input",
     )
+    masks: int | None = option(
+        None,
+        help="Learn which of the connections to keep, so many of each feature on average: gates that open or close.",
+        minimum=1,
+        panel="Input",
+    )
     data: str = option(
         "",
         help=f"What the model reads; if not given, what the zoo names for it: {DATA_HELP}",

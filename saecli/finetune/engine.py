@@ -100,7 +100,7 @@ def run(config: FinetuneConfig, run: Run, progress: Progress) -> FinetuneResult 
         tokens=config.steps * config.sequences * source.n_ctx,
         ce_model=first.ce_model.value,
         ce_all=first.ce.value,
-        suites=[_row(name, one, numbers) for name, one in begun.connections.items()],
+        suites=[_row(name, one, numbers) for name, (_, one) in finished.items()],
     )
 
 
@@ -118,7 +118,7 @@ def _write(
         for dictionary in trained.suite.values():
             dictionary.requires_grad_(False)
         suite = rounded(Suite.of(info, list(trained.suite.values())), dtype)
-        connections = replace(begun.connections[name], suite_fingerprint=suite.fingerprint)
+        connections = replace(trained.finished(), suite_fingerprint=suite.fingerprint)
         for path, content in suite_files(suite, dtype).items():
             run.write_bytes(f"{_folder(name)}/{path}", content)
         with run.writing(f"{_folder(name)}/{NAME}") as path:

@@ -61,7 +61,10 @@ class FinetuneResult(Result):
         """Before and after, one line per suite."""
         rows: list[tuple[str, ...]] = [COLUMNS]
         for one in self.suites:
-            kept = {"all": "all", "overall": f"{one.limit} overall"}.get(one.rule, f"{one.limit or '?'} per feature")
+            if one.rule == "overall":
+                kept = f"{one.edges:,} in all"
+            else:
+                kept = "all" if one.rule == "all" else f"{one.limit or '?'} per feature"
             rows.append(
                 (
                     kept,

@@ -18,6 +18,7 @@ from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.data.source import Batch
 from saecli.finetune.config import FinetuneConfig
+from saecli.finetune.masks import Masks
 from saecli.finetune.objective import Objective, Whole, revival
 from saecli.learning.update import Update
 from saecli.pruned.frozen import Frozen
@@ -46,6 +47,7 @@ class TrainedSuite:
     Attributes:
         pruned: The pass with the suite's current weights.
         suite: The suite with them.
+        masks: The gates of its connections, if they are learned.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class TrainedSuite:
         dictionaries = [copy.deepcopy(one).requires_grad_(True) for one in suite.values()]
         self.suite = Suite.of(suite.info, dictionaries)
         self.pruned = PrunedSuite(model, self.suite, connections, compat=config.compat == "scae")
+        self.connections = connections
+        self.masks = None if config.masks is None else Masks(self.pruned, config.masks, config.steps, config.seed)
         self._objective = Objective(config.losses, config.stagger)
         parts = self.pruned.dictionaries
         self._rates = {site: peak_rate(one.n_latents, config.lr) for site, one in parts.items()}
@@ -89,8 +93,12 @@ class TrainedSuite:
         """
         dead = {site: (silent_F >= self.config.dead_after).nonzero()[:, 0] for site, silent_F in self.silent.items()}
         revives = self.config.aux_coefficient > 0 and any(len(one) for one in dead.values())
+        gating = None if self.masks is None else self.masks.sample(number) / self._ranks.size
         run = self.pruned.run(frozen, keep_preactivations=revives)
         loss, terms = self._objective(self.pruned, frozen, run, batch, whole, number)
+        if gating is not None:
+            loss = loss + gating
+            terms["masks"] = gating.detach()
         if revives:
             terms["aux"] = self._auxiliary(frozen, run, dead, whole)
             loss = loss + terms["aux"]
@@ -106,7 +114,13 @@ class TrainedSuite:
             raise Failure(f"The {what} at step {number + 1}.", "Try a lower --lr; the last checkpoint is kept.")
         self._note(run, whole.positions)
         self._apply(rate)
+        if self.masks is not None:
+            self.masks.apply(rate)
         return found
+
+    def finished(self) -> Connections:
+        """The connections that stay."""
+        return self.connections if self.masks is None else self.masks.kept(self.connections)
 
     def _auxiliary(self, frozen: Frozen, run: PrunedRun, dead: Mapping[Site, Tensor], whole: Whole) -> Tensor:
         """Its gradient reaches what is upstream too, as the pruned pre-activations depend on it."""
@@ -122,7 +136,8 @@ class TrainedSuite:
         return self.config.aux_coefficient * torch.stack(parts).sum()
 
     def _share_gradients(self) -> None:
-        for parameter in self.pruned.parameters():
+        gates = [] if self.masks is None else list(self.masks.logits.values())
+        for parameter in (*self.pruned.parameters(), *gates):
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             self._ranks.sum_(parameter.grad)
@@ -160,6 +175,7 @@ class TrainedSuite:
             "dictionaries": {str(site): one.state_dict() for site, one in self.pruned.dictionaries.items()},
             "updates": {str(site): one.state() for site, one in self._updates.items()},
             "silent": {str(site): one for site, one in self.silent.items()},
+            **({} if self.masks is None else {"masks": self.masks.state()}),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -168,3 +184,5 @@ class TrainedSuite:
             dictionary.load_state_dict(state["dictionaries"][str(site)])
             self._updates[site].load(state["updates"][str(site)])
             self.silent[site] = state["silent"][str(site)]
+        if self.masks is not None:
+            self.masks.load(state["masks"])

@@ -3,7 +3,7 @@
 For T tokens, upstream activations x [T, N] of which K per token are listed, downstream features j and their connected
 upstream features i ∈ M_j, per head h::
 
-    w^h_ji = left^h_j · right^h_i                           (only at connections: SDDMM)
+    w^h_ji = gate_ji left^h_j · right^h_i                   (only at connections: SDDMM)
     y^h[t, j] = Σ_{i ∈ M_j} w^h_ji x[t, i]                  (SpMM)
     out[q, j] = Σ_h Σ_k mix^h[q, k] y^h[k, j]               (heads; without them out = y)
 
@@ -39,6 +39,7 @@ def edge_sums(
     left_HFE: Tensor,
     decoders_FD: Sequence[Tensor],
     heads: Heads | None = None,
+    gates_E: Tensor | None = None,
 ) -> Tensor:
     """What the connected upstream features give every downstream feature.
 
@@ -49,11 +50,12 @@ def edge_sums(
         left_HFE: Left factors; differentiable. Without heads [1, F, D].
         decoders_FD: Decoder of every upstream module of the pattern; differentiable.
         heads: Of an attention module.
+        gates_E: Factor on every connection, of all heads; differentiable. None for 1.
 
     Returns:
         [T, F].
     """
-    return _EdgeSums.apply(pattern, indices_TK, values_TK, left_HFE, heads, *decoders_FD)  # pyright: ignore[reportReturnType]
+    return _EdgeSums.apply(pattern, indices_TK, values_TK, left_HFE, heads, gates_E, *decoders_FD)  # pyright: ignore[reportReturnType]
 
 
 class Heads(NamedTuple):
@@ -77,6 +79,7 @@ class _EdgeSums(Function):
         values_TK: Tensor,
         left_HFE: Tensor,
         heads: Heads | None,
+        gates_E: Tensor | None,
         *decoders_FD: Tensor,
     ) -> Tensor:
         out_TF = values_TK.new_zeros(len(values_TK), pattern.n_down)
@@ -84,26 +87,27 @@ class _EdgeSums(Function):
         for head, block in _blocks(left_HFE, heads):
             right_NE = torch.cat([_right(decoder, block, heads) for decoder in decoders_FD])
             weights_HE[head] += sampled(pattern, _left(left_HFE, block, heads), right_NE)
+        gated_HE = weights_HE if gates_E is None else weights_HE * gates_E
         for tokens, after, mix_HAP in _chunks(len(out_TF), heads):
             x_NP = _dense(pattern, indices_TK[tokens], values_TK[tokens])
-            for head, weights_E in enumerate(weights_HE):
+            for head, weights_E in enumerate(gated_HE):
                 y_PF = summed(pattern, weights_E, x_NP).T
                 if mix_HAP is None:
                     out_TF[tokens] = y_PF
                 else:
                     out_TF[after].addmm_(mix_HAP[head], y_PF)
         ctx.pattern, ctx.heads = pattern, heads
-        ctx.save_for_backward(indices_TK, values_TK, left_HFE, weights_HE, *decoders_FD)
+        ctx.save_for_backward(indices_TK, values_TK, left_HFE, weights_HE, gates_E, *decoders_FD)
         return out_TF
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         (grad_TF,) = grads
         pattern, heads = ctx.pattern, ctx.heads
-        indices_TK, values_TK, left_HFE, weights_HE, *decoders_FD = ctx.saved_tensors
-        _, _, wants_values, wants_left, _, *wants_decoders = ctx.needs_input_grad
+        indices_TK, values_TK, left_HFE, weights_HE, gates_E, *decoders_FD = ctx.saved_tensors
+        _, _, wants_values, wants_left, _, wants_gates, *wants_decoders = ctx.needs_input_grad
         across, order_E = pattern.transposed()
-        across_HE = weights_HE[:, order_E]
+        across_HE = (weights_HE if gates_E is None else weights_HE * gates_E)[:, order_E]
         grad_values_TK = torch.zeros_like(values_TK) if wants_values else None
         grad_across_EH = across_HE.new_zeros(across_HE.shape[::-1])
         for tokens, after, mix_HAP in _chunks(len(grad_TF), heads):
@@ -117,11 +121,14 @@ class _EdgeSums(Function):
                 for weights_E, grad_FP in zip(across_HE[1:], grad_HFP[1:], strict=True):
                     grad_x_NP += summed(across, weights_E, grad_FP)
                 grad_values_TK[tokens] = grad_x_NP.T.gather(1, indices_PK)
-            if wants_left or any(wants_decoders):
+            if wants_left or wants_gates or any(wants_decoders):
                 grad_across_EH += _visited(across, indices_PK, values_PK, grad_HFP)
         grad_across_HE = grad_across_EH.T.contiguous()
         grad_HE = torch.empty_like(grad_across_HE)
         grad_HE[:, order_E] = grad_across_HE
+        grad_gates_E = (grad_HE * weights_HE).sum(0) if wants_gates else None
+        if gates_E is not None:
+            grad_HE, grad_across_HE = grad_HE * gates_E, grad_across_HE * gates_E[order_E]
         grad_left = torch.zeros_like(left_HFE) if wants_left else None
         wanted = zip(decoders_FD, wants_decoders, strict=True)
         grad_decoders = [torch.zeros_like(one) if wants else None for one, wants in wanted]
@@ -136,7 +143,7 @@ class _EdgeSums(Function):
                         one[:, block] = part
                     elif one is not None and heads is not None:
                         one.addmm_(part, heads.values_HDE[head].T)
-        return None, None, grad_values_TK, grad_left, None, *grad_decoders
+        return None, None, grad_values_TK, grad_left, None, grad_gates_E, *grad_decoders
 
 
 def _blocks(left_HFE: Tensor, heads: Heads | None) -> Iterator[tuple[int, int | slice]]:

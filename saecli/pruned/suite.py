@@ -84,6 +84,7 @@ class PrunedSuite:
         ends: Of the embedding of tokens and the logits those that the connections name.
         dictionaries: Their dictionaries, by the site read.
         patterns: The connections of every module, as CSR; empty where all features are connected.
+        gates: Module → factor on each of its pattern's connections [E], if any; set by who learns them.
 
     Raises:
         InputError: The suite lacks a module, has one that is not linear before its activation function, belongs to
@@ -123,6 +124,7 @@ class PrunedSuite:
         self._tokens_VD = token_directions(model) if "tokens" in self.ends else None
         self._logits_VD = logit_directions(model) if "logits" in self.ends else None
         self._constant_V = logit_constant(model) if "logits" in self.ends else None
+        self.gates: dict[Site, Tensor] = {}
         self.patterns: dict[Site, Pattern] = {}
         if connections.rule != "all":
             device = next(model.module.parameters()).device
@@ -253,7 +255,7 @@ class PrunedSuite:
         else:
             left_HFE = self._logits_VD[None]  # pyright: ignore[reportOptionalSubscript]
         decoders = [decoder_FD for _, decoder_FD in sources]
-        sums_TF = edge_sums(pattern, torch.cat(indices, 1), values_TK, left_HFE, decoders, heads)
+        sums_TF = edge_sums(pattern, torch.cat(indices, 1), values_TK, left_HFE, decoders, heads, self.gates.get(here))
         sums_BSF = sums_TF.view(*frozen.shape, -1)
         return sums_BSF / frozen.scales[here] if heads is None else sums_BSF
 
