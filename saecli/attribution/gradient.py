@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -25,6 +26,9 @@ from saecli.attribution.attention_rows import AttentionRows
 from saecli.attribution.clean import ERROR, CleanRun, SiteNodes
 from saecli.attribution.paths import DirectPaths, Route
 from saecli.core.site import Site
+
+_PER_PART: Final = 24
+"""Operations of a backward pass through an attention or MLP per position and squared width, about."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,20 @@ def direct_edges(
         EdgeBlock(parents, None, -(direct[site][parents.position_N] * parents.vector_ND).sum(-1)[None], is_token)
         for site, parents, is_token in _parents(paths, None, nodes, tokens)
     ]
+
+
+def token_work(clean: CleanRun, nodes: Mapping[Site, SiteNodes]) -> float:
+    """Floating-point operations, roughly, of the edges from tokens into nodes with whole blocks between.
+
+    A backward pass per child, through every attention and MLP on the way, over the positions up to the child's.
+    """
+    paths, total = DirectPaths(clean), 0.0
+    for site, children in nodes.items():
+        route = paths.route(site)
+        if route.start not in clean.dictionaries:
+            parts = sum(part not in route.parents for part in route.parts)
+            total += _PER_PART * clean.model.info.d_model**2 * parts * float((children.position_N + 1).sum())
+    return total
 
 
 def edges_into(

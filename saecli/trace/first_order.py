@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import torch
 
 from saecli.asking.question import Question
 from saecli.attribution.clean import SiteNodes
-from saecli.attribution.gradient import EdgeBlock, direct_edges
+from saecli.attribution.gradient import EdgeBlock, direct_edges, token_work
 from saecli.core.address import Address
 from saecli.core.graph import Edge, Node
 from saecli.core.progress import Progress
@@ -19,6 +20,9 @@ from saecli.trace.methods import Pinning
 from saecli.trace.passes import Passes
 from saecli.trace.select import kept_nodes, select_nodes, strongest_edges
 
+MOST_TOKEN_WORK: Final = 1e13
+"""Operations, minutes of one core, above which edges from tokens through whole blocks are not computed."""
+
 
 def by_gradient(config: TraceConfig, question: Question, passes: Passes, pin: Pinning, progress: Progress) -> Draft:
     """Nodes by the effects of one pass (with ``ig`` along the path), and the direct edges among those that stay."""
@@ -26,8 +30,13 @@ def by_gradient(config: TraceConfig, question: Question, passes: Passes, pin: Pi
     progress("edges")
     nodes = select_nodes(config, clean.nodes, pin(clean.nodes))
     tokens = clean.tokens.take(kept_nodes(config, clean.tokens))
-    edges = direct_edges(clean, nodes, tokens=tokens)
-    return draft_of(config, clean.nodes, nodes, tokens, edges, target_address(clean.metric))
+    left_out = token_work(clean, nodes) > MOST_TOKEN_WORK
+    if left_out:
+        progress("edges from tokens are left out: too many blocks and positions lie between; --layers 0: has them")
+    edges = direct_edges(clean, nodes, tokens=None if left_out else tokens)
+    draft = draft_of(config, clean.nodes, nodes, tokens, edges, target_address(clean.metric))
+    draft.details |= {"tokens": "left out"} if left_out else {}
+    return draft
 
 
 def draft_of(
