@@ -64,7 +64,18 @@ TRAINED: Final = tuple(name for name, recipe in RECIPES.items() if recipe.traine
 STAIRCASES: Final = {"staircase": "topk", "staircase-jumprelu": "jumprelu"}
 """Architectures of dictionaries that get wider from site to site, and the recipe that each of them is trained by."""
 
-ARCHS: Final = (*RECIPES, *STAIRCASES)
+JACOBIAN: Final = "jacobian"
+"""The architecture of pairs of TopK dictionaries at the two ends of an MLP."""
+
+TRAINED_AS: Final = {**STAIRCASES, JACOBIAN: "topk"}
+"""Architectures of several dictionaries together, and the recipe that each of them is trained by."""
+
+ARCHS: Final = (*RECIPES, *TRAINED_AS)
+
+REDUCTIONS: Final = ("mean", "sum")
+
+JACOBIAN_AT: Final = ("clean", "reconstruction")
+"""Where the slopes within a Jacobian are taken."""
 
 SHARING: Final = ("weights", "detached", "b-dec", "none")
 """What the dictionaries of a staircase have in common (:mod:`saecli.train.sharing`)."""

@@ -88,6 +88,8 @@ def train_sae(
                     f"--init mlp: {trainer.config.name} is no transcoder from mlp_in to mlp_out of an ungated MLP.",
                     "Try --init auto.",
                 )
+    for pair in training.pairs:
+        pair.lay(model)
     as_it_was = next(model.module.parameters()).dtype
     if config.precision == "fp64":
         model.module.double()

@@ -16,7 +16,10 @@ from saecli.train.recipes import (
     DECODER_NORMS,
     GROUPS,
     INITS,
+    JACOBIAN,
+    JACOBIAN_AT,
     L0_LOSSES,
+    REDUCTIONS,
     SHARING,
     STAIRS,
 )
@@ -63,6 +66,10 @@ class SaeTable(CommandConfig):
     sharing: str = option("weights", help="What the dictionaries of a staircase have in common.", choices=SHARING)
     stairs: str = option("sites", help="A staircase over all sites, or one in every block.", choices=STAIRS)
     tied: bool = option(False, help="The encoder is the decoder, transposed (standard, gated).")
+    jacobian_coefficient: str = option("1", help="Weight of the Jacobian penalty (jacobian), or one for every layer.")
+    jacobian_reduction: str = option("mean", help="Of the penalty over tokens (jacobian).", choices=REDUCTIONS)
+    jacobian_tokens: str = option("1", help="Share of the tokens that the penalty is computed of (jacobian): 1/8.")
+    jacobian_at: str = option("clean", help="Where the model's slopes are taken (jacobian).", choices=JACOBIAN_AT)
     skip: bool = option(False, help="A linear path from input to output beside the features (transcoders).")
     decoder_norm: str | None = option(
         None, help="Decoder rows of norm 1 (unit) or of any (free), if not the command's.", choices=DECODER_NORMS
@@ -80,7 +87,8 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
 
     kind: tuple[str, ...] = option(
         (),
-        help="Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.",
+        help="Site kinds; if not given resid_pre, of jacobian mlp_in and mlp_out. mlp_in>mlp_out is a transcoder. "
+        "Repeatable.",
         metavar="KIND",
         complete="kinds",
         panel="Sites",
@@ -93,7 +101,8 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
     arch: str = option(
         "topk",
         help="Architecture. identity and random are untrained controls: the site's own dimensions, and random "
-        "directions with TopK. A staircase (of TopK or JumpReLU) gets wider from site to site.",
+        "directions with TopK. jacobian is a pair of TopK dictionaries at the two ends of an MLP, trained for few and "
+        "small derivatives between their features. A staircase (of TopK or JumpReLU) gets wider from site to site.",
         choices=ARCHS,
         complete="archs",
         panel="Dictionaries",
@@ -162,6 +171,32 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
         panel="Dictionaries",
     )
     tied: bool = option(False, help="The encoder is the decoder, transposed (standard, gated).", panel="Dictionaries")
+    jacobian_coefficient: str = option(
+        "1",
+        help="Weight of the Jacobian penalty (jacobian): one number, or one for every layer as in 0.3,1,3.",
+        metavar="LIST",
+        panel="Dictionaries",
+    )
+    jacobian_reduction: str = option(
+        "mean",
+        help="What the penalty is over the tokens of a batch (jacobian); sum makes the weight depend on --batch.",
+        choices=REDUCTIONS,
+        panel="Dictionaries",
+    )
+    jacobian_tokens: str = option(
+        "1",
+        help="Share of the tokens that the penalty is computed of (jacobian), other ones in every step: 1/8 takes one "
+        "in eight and counts it eight times.",
+        metavar="SHARE",
+        panel="Dictionaries",
+    )
+    jacobian_at: str = option(
+        "clean",
+        help="Where the slopes of the model within the penalty are taken (jacobian): its own activations, or what the "
+        "first dictionary makes of them.",
+        choices=JACOBIAN_AT,
+        panel="Dictionaries",
+    )
     skip: bool = option(
         False,
         help="Learn a linear path from input to output beside the features (transcoders).",
@@ -386,7 +421,8 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
         """The ``[[sae]]`` tables, or the one that the flags describe."""
         if self.sae:
             return self.sae
-        kinds = self.kind or ("resid_pre",)
+        kinds = self.kind or (("mlp_in", "mlp_out") if self.arch == JACOBIAN else ("resid_pre",))
         names = ("layers", "arch", "k", "latents", "sparsity_weight", "target_l0", "l0_loss", "sparsity_p")
         names = (*names, "groups", "skip", "widths", "sharing", "stairs", "tied")
+        names = (*names, "jacobian_coefficient", "jacobian_reduction", "jacobian_tokens", "jacobian_at")
         return (SaeTable(kind=kinds, **{name: getattr(self, name) for name in names}),)

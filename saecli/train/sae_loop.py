@@ -32,6 +32,7 @@ from saecli.learning.checkpoint import Checkpoint, MetricsFile, Mirror
 from saecli.learning.rate import learning_rate
 from saecli.train.activations import Block, Filling, Part, Stream
 from saecli.train.controls import Control
+from saecli.train.jacobian_pair import pair_up
 from saecli.train.recipes import TRAINED
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
 from saecli.train.sharing import chains
@@ -90,12 +91,13 @@ class Training:
         self.controls = [Control(plan, stream.device, dtype) for plan in plans if plan not in trained]
         self._checkpoint = Checkpoint(folder / CHECKPOINT, _SCHEMA, self._recipe() | identity, ranks)
         self._metrics = MetricsFile(folder / METRICS, ranks, mirror)
+        self.pairs = pair_up(self.trainers, ranks)
         self._chains = chains(self.trainers)
         self.block = self.place = self.step = self.tokens = 0
         self.started = False
         self._saved_at = time.monotonic()
         self._chunks = [plan.sharing.chunks if plan.sharing else () for plan in trained]
-        numbers = 4 + max(map(len, self._chunks), default=0)
+        numbers = 4 + max([len(chunks) for chunks in self._chunks] + [1 for _ in self.pairs], default=0)
         self._sums = torch.zeros(len(self.trainers), numbers, dtype=torch.float64)
 
     def run(self, stop: Callable[[], bool]) -> SaeResult:
@@ -198,6 +200,8 @@ class Training:
                     "Try a lower --lr; the last checkpoint is kept.",
                 )
             numbers = [out.loss, out.mse, out.l0, out.aux, *out.chunk_l0]
+            if out.jacobian is not None:
+                numbers.append(out.jacobian)
             self._sums[number, : len(numbers)] += torch.tensor(numbers, dtype=torch.float64)
         if self.step % config.log_every == 0 or self.tokens >= config.tokens:
             self._log(factor)
@@ -216,6 +220,8 @@ class Training:
                 "aux": aux,
                 "dead_share": dead,
             }
+            if any(pair.writes is trainer for pair in self.pairs):
+                numbers["jacobian"] = parts[0]
             line = self._record(plan, plan.settings.lr * factor, **numbers)
             lines.append(line | {"l0_per_chunk": parts[: len(chunks)]} if chunks else line)
         self._metrics.append(*lines)

@@ -14,7 +14,8 @@ from saecli.core.dictionary import DictionaryConfig
 from saecli.core.errors import UsageError
 from saecli.core.model import ModelInfo
 from saecli.core.site import Site
-from saecli.train.recipes import COMPILED, RECIPES, STAIRCASES, TIED, TRAINED, sparsity_of
+from saecli.train.jacobian_plan import check_pairs, with_pairs
+from saecli.train.recipes import COMPILED, RECIPES, TIED, TRAINED, TRAINED_AS, sparsity_of
 from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
 from saecli.train.settings import Settings
 from saecli.train.staircase_plan import check_staircase, step_widths, with_sharing
@@ -41,6 +42,7 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
     """
     for table in config.tables:
         check_staircase(table, config)
+        check_pairs(table, config)
         _check_values(table)
     swept = {name for table in config.tables for name, values in _sweeps(table).items() if len(values) > 1}
     plans: dict[tuple[str, Site], TrainerConfig] = {}
@@ -52,6 +54,7 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
             planned = []
             for sites, own in step_widths(table, _table_sites(table, info), values, info):
                 planned.append(_plan(config, table, sites, own, info, variant))
+            planned = with_pairs(table, planned, number)
             for plan in with_sharing(table, planned, number, own_lr=_told(config, table, "lr") is None):
                 sites = plan.dictionary.reads, plan.dictionary.writes
                 if (variant, sites[0]) in plans:
@@ -70,7 +73,7 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
 
 
 def _recipe(table: SaeTable) -> str:
-    return STAIRCASES.get(table.arch, table.arch)
+    return TRAINED_AS.get(table.arch, table.arch)
 
 
 def _sweeps(table: SaeTable) -> dict[str, tuple[Any, ...]]:

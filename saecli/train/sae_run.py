@@ -28,6 +28,7 @@ from saecli.learning.checkpoint import Mirror
 from saecli.learning.reading import describe_data, open_data, open_held_out
 from saecli.learning.tracking import tracked
 from saecli.train.activation_cache import RememberingModel
+from saecli.train.jacobian_plan import check_paths
 from saecli.train.left_out import left_out
 from saecli.train.products import has_bf16
 from saecli.train.recipes import TRAINED
@@ -57,6 +58,11 @@ class TrainedDictionary:
     )
     variance_explained: float = field_doc("Variance explained", "Pooled over tokens and dimensions, at most 1.")
     dead_share: float = field_doc("Dead share", "Share of features that no held-out token activates.")
+    jacobian: float | None = field_doc(
+        "Jacobian",
+        "Of a Jacobian-sparse pair, at the site written: mean size of the derivative of an active feature by one at "
+        "the site read, over the last steps of training.",
+    )
     ce_recovered: float | None = field_doc("CE recovered", "Against mean ablation; null if not measured.")
     allowed_kept: float | None = field_doc("Legal kept", "Legal-move rate over the model's own; null if not measured.")
 
@@ -107,6 +113,7 @@ def plan(config: TrainSaeConfig) -> list[str]:
 
         model = load_model(config.model)
         plans = plan_dictionaries(config, model.info)
+        check_paths(plans, model)
         read = describe_data(config, model.info)
         room = _require_room(config, plans, ranks_here(), model)
     ways = {p.name: f"lr {p.settings.lr:.2g}" if p.recipe in TRAINED else "untrained" for p in plans}
@@ -206,6 +213,7 @@ def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[Sae
     unwanted = left_out(config, model.info, source)
     data = open_held_out(config, model.info, source, unwanted) if config.held_out else None
     plans = plan_dictionaries(config, model.info)
+    check_paths(plans, model)
     _require_room(config, plans, run.ranks, model, source.n_ctx)
     reading: HookedModel = model
     if config.cache_bytes is not None:
@@ -264,6 +272,7 @@ def _rows(
                 l0_per_chunk=chunks.get(site) or last[site].get("l0_per_chunk"),
                 variance_explained=numbers["variance_explained"],
                 dead_share=numbers["dead_share"],
+                jacobian=last[site].get("jacobian"),
                 ce_recovered=numbers.get("ce_recovered_mean"),
                 allowed_kept=numbers.get("allowed_kept"),
             )

@@ -61,6 +61,25 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Pairing:
+    """The penalty of a Jacobian-sparse pair (:mod:`saecli.train.jacobian_pair`).
+
+    Attributes:
+        group: Which of its suite it pairs with.
+        coefficient: What the penalty weighs.
+        reduction: ``mean`` over tokens, or their ``sum``.
+        every: One token in so many is taken.
+        at: Where slopes are taken: ``clean``, at the model's own activations, or ``reconstruction``.
+    """
+
+    group: str
+    coefficient: float
+    reduction: str
+    every: int
+    at: str
+
+
+@dataclass(frozen=True)
 class Sharing:
     """What a dictionary of a staircase has in common with the others of its group.
 

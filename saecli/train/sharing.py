@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from saecli.core.dictionary import Dictionary
 from saecli.learning.update import Update
-from saecli.train.settings import Settings, Sharing
+from saecli.train.settings import Pairing, Settings, Sharing
 
 
 class Optimiser(Protocol):
@@ -55,6 +55,8 @@ class _Plan(Protocol):
     def settings(self) -> Settings: ...
     @property
     def sharing(self) -> Sharing | None: ...
+    @property
+    def pairing(self) -> Pairing | None: ...
 
 
 class Sharer(Protocol):
@@ -69,14 +71,15 @@ class Sharer(Protocol):
 
 
 def chains(trainers: Sequence[Sharer]) -> list[list[int]]:
-    """Numbers of trainers that step one after the other, the widest first; chains are independent of each other.
+    """Numbers of trainers that step one after the other, the widest first, of a pair that which reads; chains are
+    independent of each other.
 
     What a chain of several shares is made one here: before that they have copies of their own.
     """
     groups: dict[Any, list[int]] = {}
     for number, trainer in enumerate(trainers):
-        sharing = trainer.config.sharing
-        groups.setdefault((trainer.config.variant, sharing.group) if sharing else number, []).append(number)
+        together = trainer.config.sharing or trainer.config.pairing
+        groups.setdefault((trainer.config.variant, together.group) if together else number, []).append(number)
     for numbers in groups.values():
         numbers.sort(key=lambda number: -trainers[number].dictionary.n_latents)
         if trainers[numbers[0]].config.sharing is not None:

@@ -108,7 +108,8 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     mse = error / (batch * width)
     loss = mse + step.settings.aux_coefficient * (aux + lift)
     chunk_l0 = step.l0_of_chunks(indices_BK, values_BK > 0)
-    return StepOutput(loss, mse, active / batch, fired_F, aux, least=least, chunk_l0=chunk_l0)
+    chosen = indices_BK, values_BK
+    return StepOutput(loss, mse, active / batch, fired_F, aux, least=least, chunk_l0=chunk_l0, chosen=chosen)
 
 
 def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step: StepInput) -> tuple[Tensor, Tensor]:

@@ -109,6 +109,8 @@ class StepOutput:
         aux: The auxiliary term before its coefficient: the share of the residual error that the dead leave, or 0.
         penalties: The penalty before its weight, with ``p`` and with ``next_p``, if the latter was given.
         chunk_l0: The part of ``l0`` in every chunk, if the step was told of chunks.
+        chosen: Indices and activations [B, K] of what was selected (topk).
+        jacobian: Mean |∂ feature / ∂ feature| of a pair, in the units of the model, over all processes.
         least: The smallest positive activation of a vector, on average over those of all processes (topk), if any is.
     """
 
@@ -120,6 +122,8 @@ class StepOutput:
     penalties: tuple[float, float] | None = None
     least: float | None = None
     chunk_l0: tuple[float, ...] = ()
+    chosen: tuple[Tensor, Tensor] | None = None
+    jacobian: float | None = None
 
 
 def without_skip(dictionary: Dictionary, x_BD: Tensor, y_BD: Tensor, space: Workspace) -> Tensor:

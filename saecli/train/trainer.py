@@ -21,10 +21,11 @@ from saecli.dictionaries.jumprelu import JumpReLU
 from saecli.learning.update import Update
 from saecli.train.batchtopk_step import THRESHOLD_RATE
 from saecli.train.compiled_step import compiled_step
+from saecli.train.jacobian_pair import Half
 from saecli.train.recipes import RECIPES, step_function
 from saecli.train.resample import resample
 from saecli.train.schedule import Schedule
-from saecli.train.settings import Settings, Sharing
+from saecli.train.settings import Pairing, Settings, Sharing
 from saecli.train.sharing import Optimiser
 from saecli.train.start import Neurons, initial_weights, start_from
 from saecli.train.step import StepInput, StepOutput, Workspace, without_skip
@@ -42,6 +43,7 @@ class TrainerConfig:
         seed: Of the initial weights.
         settings: The numbers.
         sharing: What it has in common with others, if anything.
+        pairing: The penalty of the pair it belongs to, if any.
     """
 
     variant: str
@@ -50,6 +52,7 @@ class TrainerConfig:
     seed: int
     settings: Settings
     sharing: Sharing | None = None
+    pairing: Pairing | None = None
 
     @property
     def name(self) -> str:
@@ -80,6 +83,7 @@ class DictionaryTrainer:
             a vector, as in dictionary_learning. Somewhat fewer than k features are above it on average, clearly fewer
             if the k largest stand out from the rest. None before the first step.
         neurons: Of the MLP that a transcoder stands for, to begin as; None for other weights.
+        partner: Of a Jacobian-sparse pair, what it adds to a step.
         since_fired_F: Vectors since every latent fired.
         spread: Variance per dimension of what it writes, in those units: 1 if they are its own.
     """
@@ -93,6 +97,7 @@ class DictionaryTrainer:
         self.units, self.spread, self._seen = Units(), 1.0, 0
         self.threshold: float | None = None
         self.neurons: Neurons | None = None
+        self.partner: Half | None = None
         self.since_fired_F = torch.zeros(shape.n_latents, dtype=torch.int64, device=device)
         self.schedule = Schedule(config.settings, min(shape.d_in, shape.n_latents))
         compiled = config.settings.compile
@@ -153,6 +158,8 @@ class DictionaryTrainer:
         chunks = () if sharing is None else sharing.chunks
         given = StepInput(x_BD, target_BD, dead_N, settings, p, next_p, space, total, self._ranks, chunks)
         out = self._summed(self._step(self.dictionary, given))
+        if self.partner is not None:
+            out = self.partner.after(out, given, self._seen)
         self.schedule.record(out.penalties)
         if out.least is not None:
             before = out.least if self.threshold is None else self.threshold
@@ -194,7 +201,7 @@ class DictionaryTrainer:
         loss, mse, l0, aux, *others = values.tolist()
         chunks, penalties = tuple(others[: len(out.chunk_l0)]), others[len(out.chunk_l0) :]
         both = (penalties[0], penalties[1]) if penalties else None
-        return StepOutput(loss, mse, l0, fired_F > 0, aux, both, out.least, chunks)
+        return StepOutput(loss, mse, l0, fired_F > 0, aux, both, out.least, chunks, out.chosen)
 
     @property
     def dead_share(self) -> float:
