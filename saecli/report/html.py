@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from saecli.core.address import site_label
@@ -25,12 +26,13 @@ OWN_LABELS = (
 )
 
 
-def to_html(graph: FeatureGraph, layout: Layout | None = None) -> str:
+def to_html(graph: FeatureGraph, layout: Layout | None = None, pages: Mapping[str, str] | None = None) -> str:
     """Draw a graph as a complete HTML page; the same graph gives the same text.
 
     The page runs only its own script and styles (their hashes stand in its content security policy), loads nothing, and
     keeps what is chosen and grouped in its address: ``#node=7:331@42&edges=30&nodes=10&q=F5``. Groups that are made in
-    it are saved as ``supernodes.json`` (:mod:`saecli.formats.supernodes`).
+    it are saved as ``supernodes.json`` (:mod:`saecli.formats.supernodes`). Features that have pages of their own
+    (:func:`saecli.report.write.write_graph`) are linked to them.
     """
     from markupsafe import Markup
 
@@ -43,7 +45,7 @@ def to_html(graph: FeatureGraph, layout: Layout | None = None) -> str:
         footnotes.append(OWN_LABELS)
     return page(
         "circuit",
-        page_data(graph, layout),
+        {**page_data(graph, layout), "pages": dict(pages or {})},
         ("drawing", "circuit_groups", "circuit_evidence"),
         title=captions.headline(graph),
         subtitles=captions.subtitles(graph, layout),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from saecli.core.graph import FeatureGraph
 from saecli.report.dot import to_dot
@@ -13,12 +13,15 @@ from saecli.report.svg import to_svg
 from saecli.report.tables import edges_csv, nodes_csv
 
 
-def write_graph(graph: FeatureGraph, write: Callable[[str, bytes], object]) -> list[str]:
+def write_graph(
+    graph: FeatureGraph, write: Callable[[str, bytes], object], pages: Mapping[str, str] | None = None
+) -> list[str]:
     """Write a graph in every form, always the same bytes for the same graph.
 
     Args:
         graph: The graph.
         write: Receives a file's name and its bytes, for example ``Run.write_bytes``.
+        pages: Feature (an address without a position) → its page beside these files, where there is one.
 
     Returns:
         The names written: graph.json, nodes.csv, edges.csv, graph.dot, graph.svg, graph.png, graph.html.
@@ -31,7 +34,7 @@ def write_graph(graph: FeatureGraph, write: Callable[[str, bytes], object]) -> l
         "graph.dot": lambda: to_dot(graph).encode(),
         "graph.svg": lambda: to_svg(graph, layout).encode(),
         "graph.png": lambda: to_png(graph, layout),
-        "graph.html": lambda: to_html(graph, layout).encode(),
+        "graph.html": lambda: to_html(graph, layout, pages).encode(),
     }
     for name, make in makers.items():
         write(name, make())

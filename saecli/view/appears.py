@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,9 +72,9 @@ def _circuit(page: Path, graph: FeatureGraph, nodes: Sequence[Node]) -> Appearan
 
 
 def clusters(
-    manifests: Iterable[Path], fingerprint: str, features: Sequence[Feature]
+    manifests: Iterable[Path], fingerprints: Mapping[Site, str], features: Sequence[Feature]
 ) -> dict[Feature, list[Appearance]]:
-    """The clusters of latents that have any of the features."""
+    """The clusters of latents that have any of the features, by the fingerprints of their dictionaries."""
     found: dict[Feature, list[Appearance]] = {one: [] for one in features}
     for manifest in manifests:
         if (complete(manifest) or {}).get("command") != "cooc":
@@ -88,9 +88,10 @@ def clusters(
         for number, (folder, site, threshold) in enumerate(analyses):
             place = manifest.parent / folder
             header = _header(place / "pairs.safetensors")
-            if header.get("suite_fingerprint") != fingerprint or not page.is_file():
+            here, known = header.get("site"), header.get("suite_fingerprint")
+            wanted = {i: (own, i) for own, i in features if str(own) == here and fingerprints[own] == known}
+            if not wanted or not page.is_file():
                 continue
-            wanted = {index: (own, index) for own, index in features if str(own) == header.get("site")}
             for latent, cluster, size in _rows(place / "nodes.csv"):
                 if latent in wanted and cluster >= 0:
                     at = f", activation > {threshold:g}" if threshold else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from saecli.core.address import Address
 from saecli.core.graph import Edge, FeatureGraph, Metric, Node
@@ -13,6 +14,9 @@ from saecli.view.contributions import End
 from saecli.view.linked import Link
 
 Feature = tuple[Site, int]
+
+_NAMED: Final = 3
+"""Features that the title names."""
 
 
 @dataclass(frozen=True)
@@ -84,17 +88,18 @@ def neighbourhood(
         )
         for address in sorted(effects, key=lambda one: one.order)
     )
-    names = ", ".join(address.format(suite.info.residual) for address in middle)
+    names = ", ".join(address.format(suite.info.residual) for address in list(middle)[:_NAMED])
+    names += f" and {len(middle) - _NAMED} more" if len(middle) > _NAMED else ""
     sites = [site for site in suite if any(address.site == site for address in effects)]
     value = sum(one.mean for one in centres)
-    measured = sum(abs(effect) for address, effect in effects.items() if address.kind == "feature")
     return FeatureGraph(
-        title=f"{suite.info.name} · what is {names} connected with?",
+        title=f"{suite.info.name} · what {'are' if len(middle) > 1 else 'is'} {names} connected with?",
         method="connections",
         edge_meaning="activation",
         metric=Metric(
             "feature",
-            f"activation of {names} where active, mean over data" + ("; summed" if len(centres) > 1 else ""),
+            f"activation of {names} where active, mean over data{', summed' if len(centres) > 1 else ''}; effects and "
+            "edges are mean contributions to pre-activations",
             value,
             1,
             names,
@@ -107,7 +112,6 @@ def neighbourhood(
             for (up, down), weight in sorted(edges.items(), key=lambda one: (one[0][1].order, one[0][0].order))
         ),
         residual=suite.info.residual,
-        totals={"absolute_effect": measured, "kept_absolute_effect": measured},
         provenance={"model": model, "suite": suite.info.name, "suite_fingerprint": suite.fingerprint},
         settings={"connections": score},
     )

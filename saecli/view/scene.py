@@ -81,7 +81,10 @@ class Scene:
         labels = {address: self._label(address, known) for address in known}
         pages = {self._name(one): _file(self._name(one)) for one in features}
         runs = manifests(self.config.runs)
-        places = [find(runs, self.suite.fingerprint, features) for find in (circuits, clusters)]
+        places = (
+            circuits(runs, self.suite.fingerprint, features),
+            clusters(runs, self.suite.fingerprints, features),
+        )
         held = self.sequences.held_out
         never = "all" if held == len(self.sequences) else f"{held:,} of them"
         read = (
@@ -122,7 +125,7 @@ class Scene:
             files.append(pages[shown.name])
         graph = self._graph(list(centres.values()), labels, known)
         if graph.edges:
-            files += write_graph(graph, run.write_bytes)
+            files += write_graph(graph, run.write_bytes, pages)
         if len(features) > 1:
             title, listed = (
                 f"{len(features)} features of {self.suite.info.name}",

@@ -119,7 +119,9 @@
     if (node.kind === "feature" && node.activation === 0) notes.push("Silent on this input; it wakes when one of its sources is removed.");
     if (chipOf.has(index)) notes.push("Has no box of its own in the picture.");
     return [
-      make("h2", {}, title(node)), ...notes.map((note) => make("p", { class: "muted" }, note)), facts, boardAt(node.position),
+      make("h2", {}, title(node)),
+      data.pages[featureOf(node)] ? make("p", {}, make("a", { href: data.pages[featureOf(node)] }, "Its own page")) : null,
+      ...notes.map((note) => make("p", { class: "muted" }, note)), facts, boardAt(node.position),
       ...bySign(into[index], "source", "Comes from"), ...bySign(outOf[index], "target", "Goes to"),
       into[index].length + outOf[index].length ? null : make("p", { class: "muted" }, "No edges in this graph."),
       ...evidence(featureOf(node), node.label),

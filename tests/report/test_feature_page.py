@@ -11,6 +11,7 @@ import pytest
 
 from saecli.core.evidence import Context, Evidence
 from saecli.report.feature_page import Firing, Joined, Place, Shown, feature_page, features_page, histogram
+from saecli.report.html import to_html
 from saecli.report.shapes import Group, Rectangle
 from tests.report.browser import BROWSER, Page
 from tests.report.graphs import hand_made
@@ -112,3 +113,23 @@ def test_in_a_browser_pages_lead_to_each_other_and_nothing_is_complained_of(tmp_
         assert page.eval("document.documentElement.scrollWidth <= innerWidth")
         assert not page.complaints
         assert all(one.startswith(("file:", "data:", "about:")) for one in page.requests)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="chromium is not installed")
+def test_in_a_browser_the_graph_leads_to_the_page_of_a_feature(tmp_path: Path):
+    graph = hand_made()
+    places = [node.address for node in graph.nodes if node.address.kind == "feature"]
+    address = places[0]
+    other = next(one for one in places if one.at(None) != address.at(None))
+    pages = {graph.id_of(address.at(None)): "one.html"}
+    (tmp_path / "graph.html").write_text(to_html(graph, None, pages), encoding="utf-8")
+    with Page(tmp_path / "profile") as page:
+        page.open((tmp_path / "graph.html").as_uri() + f"#node={graph.id_of(address)}")
+        link = "[...document.querySelectorAll('a')].find((one) => one.textContent === 'Its own page')"
+        assert page.eval(f"{link}.href").endswith("/one.html")
+        other = next(
+            n.address for n in graph.nodes if n.address.kind == "feature" and n.address.at(None) != address.at(None)
+        )
+        page.open((tmp_path / "graph.html").as_uri() + f"#node={graph.id_of(other)}")
+        assert page.eval(f"{link} === undefined")
+        assert not page.complaints

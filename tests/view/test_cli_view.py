@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from html.parser import HTMLParser
 from pathlib import Path
@@ -122,6 +123,9 @@ def test_neighbours_get_pages_and_all_pages_are_linked_with_each_other(here, sae
     edges = {(graph.id_of(edge.source), graph.id_of(edge.target)): edge.weight for edge in graph.edges}
     for one in first["upstream"]:
         assert edges[one["feature"], "1.mlp_in:3"] == -one["mean"]
+    assert json.dumps(pages, separators=(",", ":"), sort_keys=True) in (folder / "graph.html").read_text(
+        encoding="utf-8"
+    )
     node = {graph.id_of(node.address): node for node in graph.nodes}["1.mlp_in:3"]
     assert node.activation == pytest.approx(first["mean"])
 
@@ -144,6 +148,24 @@ def test_circuits_and_clusters_that_have_the_feature_are_linked(here, saecli):
     assert again["reused"]
     silent = view(saecli, f"0.attn_out:{DEAD}")
     assert silent["features"][0]["circuits"] == 0
+
+
+def test_clusters_that_have_the_feature_are_linked(here, saecli):
+    counting = ("--suite", "lm/suite", "--kind", "mlp_in", "--layers", "1", "--data", "othello", "--sequences", "20")
+    counted = saecli("cooc", "lm", *counting, "--edge-threshold", "0.05", "--json")
+    assert counted.code == 0, counted.err
+    folder = Path(json.loads(counted.out)["run_directory"])
+    with (folder / "nodes.csv").open(encoding="utf-8", newline="") as file:
+        clusters = {int(row["latent"]): int(row["cluster"]) for row in csv.DictReader(file)}
+    latent = next(latent for latent, cluster in clusters.items() if cluster >= 0)
+    (row,) = view(saecli, f"1.mlp_in:{latent}")["features"]
+    assert (row["circuits"], row["clusters"]) == (0, 1)
+    pages = Path("saecli-runs").glob("view-*/*.html")
+    (link,) = [one for page in pages for one in Links(page.read_text(encoding="utf-8")).found if "report.html" in one]
+    assert link == f"../{folder.name}/report.html#analysis=0&cluster={clusters[latent]}&latent={latent}"
+    alone = [latent for latent, cluster in clusters.items() if cluster < 0]
+    for one in alone[:1]:
+        assert view(saecli, f"1.mlp_in:{one}")["features"][0]["clusters"] == 0
 
 
 def test_the_page_of_a_run_is_told(here, saecli):
