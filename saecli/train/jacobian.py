@@ -15,9 +15,9 @@ What is penalised is Σ |J| / k² on average over tokens; a feature that is not 
 constants, and gradients reach W_dec of the one dictionary and W_enc of the other.
 
 Per step P = W_dec W_in and Q = W_encᵀ W_outᵀ are made once, [F, M] each. A token takes k rows of each, and J is
-(Q[O] ∘ slopes) P[I]ᵀ. Of a norm that divides, what has rank one is apart: with h = (γ ∘ x̂) W_in, it is
-−((Q[O] ∘ slopes / s) h) (W_dec[I] x̂ / d)ᵀ, and γ and the mean are in P. DynamicTanh has other factors for every token:
-there (Q[O] ∘ slopes) W_inᵀ is a product of k rows of every token. Some tokens are done at a time.
+Q[O] (P[I] ∘ slopes)ᵀ. Of a norm that divides, γ and the mean are in P, and (W_dec[I] x̂ / d) (h ∘ slopes) is taken away
+from the rows, h = (γ ∘ x̂) W_in. DynamicTanh has other factors for every token: there (Q[O] ∘ slopes) W_inᵀ is a product
+of k rows of every token. Some tokens are done at a time.
 
 Source: Farnik et al. 2025, https://arxiv.org/abs/2502.18147, and https://github.com/Stefan-Heimersheim/gpt-circuits.
 """
@@ -90,6 +90,8 @@ def absolute_jacobian(
         sides: _Sides = _ByToken(path, dec_FD, enc_FD, gradients)
     else:
         sides = _Folded(path, dec_FD, enc_FD, gradients)
+    # Rows by int64 are copied and added faster.
+    reads, writes = (Chosen(one.indices_BK.long(), one.active_BK) for one in (reads, writes))
     total, width = 0.0, sides.width * max(1, reads.indices_BK.shape[1], writes.indices_BK.shape[1])
     rows = max(1, _CHUNK_ELEMENTS // width)
     for first in range(0, len(at.hidden_BM), rows):
@@ -101,7 +103,7 @@ def absolute_jacobian(
                 J_CKK *= active_CK.unsqueeze(axis)
         total += float(torch.linalg.vector_norm(J_CKK, 1))
         if gradients:
-            sides.add(J_CKK.sign_(), some.indices_BK, others.indices_BK, local)
+            sides.add(J_CKK.sign_(), some.indices_BK, others.indices_BK, local, space)
     return Found(total, *sides.gradients()) if gradients else Found(total, None, None)
 
 
@@ -126,26 +128,24 @@ class _Folded:
         return rows_FD if self._path.gain_D is None else rows_FD * self._path.gain_D
 
     def jacobian(self, reads_CK: Tensor, writes_CK: Tensor, at: Slopes, space: Workspace) -> Tensor:
-        self._right_CKW = _rows("right", self.right_FW, reads_CK, space)
         self._left_CKW = _rows("left", self.left_FW, writes_CK, space)
-        self._left_CKW[..., : self._hidden] *= at.hidden_BM.unsqueeze(1)
-        J_CKK = self._left_CKW @ self._right_CKW.mT
+        self._right_CKW = _rows("right", self.right_FW, reads_CK, space)
+        through_CKM = self._right_CKW[..., : self._hidden]
+        through_CKM *= at.hidden_BM.unsqueeze(1)
         if at.normed_BD is not None and at.along_BM is not None:
-            width = at.normed_BD.shape[1]
-            self._beside_CK1 = self._left_CKW[..., : self._hidden] @ at.along_BM.unsqueeze(2)
-            self._along_CK1 = self._right_CKW[..., self._hidden :] @ (at.normed_BD.unsqueeze(2) / width)
-            J_CKK.baddbmm_(self._beside_CK1, self._along_CK1.mT, alpha=-1)
-        return J_CKK
+            along_CK1 = self._right_CKW[..., self._hidden :] @ (at.normed_BD.unsqueeze(2) / at.normed_BD.shape[1])
+            through_CKM.addcmul_(along_CK1, at.along_BM.unsqueeze(1), value=-1)
+        return self._left_CKW @ self._right_CKW.mT
 
-    def add(self, sign_CKK: Tensor, reads_CK: Tensor, writes_CK: Tensor, at: Slopes) -> None:
-        g_left_CKW, g_right_CKW = sign_CKK @ self._right_CKW, sign_CKK.mT @ self._left_CKW
+    def add(self, sign_CKK: Tensor, reads_CK: Tensor, writes_CK: Tensor, at: Slopes, space: Workspace) -> None:
+        _add_product(self._g_left_FW, writes_CK, sign_CKK, self._right_CKW, space)
+        g_right_CKW = _product(sign_CKK.mT, self._left_CKW, space)
+        through_CKM = g_right_CKW[..., : self._hidden]
         if at.normed_BD is not None and at.along_BM is not None:
-            width = at.normed_BD.shape[1]
-            g_left_CKW[..., : self._hidden].baddbmm_(sign_CKK @ self._along_CK1, at.along_BM.unsqueeze(1), alpha=-1)
-            back_CK1 = sign_CKK.mT @ self._beside_CK1
-            g_right_CKW[..., self._hidden :].baddbmm_(back_CK1, at.normed_BD.unsqueeze(1), alpha=-1 / width)
-        g_left_CKW[..., : self._hidden] *= at.hidden_BM.unsqueeze(1)
-        _add_rows(self._g_left_FW, writes_CK, g_left_CKW)
+            back_CK1 = through_CKM @ at.along_BM.unsqueeze(2)
+            scaled_C1D = at.normed_BD.unsqueeze(1) / at.normed_BD.shape[1]
+            g_right_CKW[..., self._hidden :].addcmul_(back_CK1, scaled_C1D, value=-1)
+        through_CKM *= at.hidden_BM.unsqueeze(1)
         _add_rows(self._g_right_FW, reads_CK, g_right_CKW)
 
     def gradients(self) -> tuple[Tensor, Tensor]:
@@ -181,13 +181,13 @@ class _ByToken:
         self._left_CKD += _rows("beside", self._enc_FD, writes_CK, space)
         return self._left_CKD @ self._right_CKD.mT
 
-    def add(self, sign_CKK: Tensor, reads_CK: Tensor, writes_CK: Tensor, at: Slopes) -> None:
+    def add(self, sign_CKK: Tensor, reads_CK: Tensor, writes_CK: Tensor, at: Slopes, space: Workspace) -> None:
         norm_C1D = cast(Tensor, at.norm_BD).unsqueeze(1)
-        g_left_CKD = sign_CKK @ self._right_CKD
+        g_left_CKD = _product(sign_CKK, self._right_CKD, space)
         _add_rows(self._g_enc_FD, writes_CK, g_left_CKD)
         g_hidden_CKM = (g_left_CKD.mul_(norm_C1D) @ self._path.W_in_DM).mul_(at.hidden_BM.unsqueeze(1))
         _add_rows(self._g_hidden_FM, writes_CK, g_hidden_CKM)
-        _add_rows(self._g_dec_FD, reads_CK, sign_CKK.mT @ self._left_CKD)
+        _add_product(self._g_dec_FD, reads_CK, sign_CKK.mT, self._left_CKD, space)
 
     def gradients(self) -> tuple[Tensor, Tensor]:
         return self._g_dec_FD, self._g_enc_FD.addmm_(self._g_hidden_FM, self._path.W_out_MD)
@@ -201,6 +201,16 @@ def _rows(name: str, from_FW: Tensor, indices_CK: Tensor, space: Workspace) -> T
     out = space.take(f"jacobian {name}", indices_CK.numel(), from_FW.shape[1], like=from_FW)
     torch.index_select(from_FW, 0, indices_CK.reshape(-1), out=out)
     return out.view(*indices_CK.shape, -1)
+
+
+def _product(sign_CKJ: Tensor, rows_CJW: Tensor, space: Workspace) -> Tensor:
+    """[C, K, W] in a kept buffer."""
+    out_CKW = space.take("jacobian product", *sign_CKJ.shape[:2], rows_CJW.shape[2], like=rows_CJW)
+    return torch.bmm(sign_CKJ, rows_CJW, out=out_CKW)
+
+
+def _add_product(to_FW: Tensor, indices_CK: Tensor, sign_CKJ: Tensor, rows_CJW: Tensor, space: Workspace) -> None:
+    _add_rows(to_FW, indices_CK, _product(sign_CKJ, rows_CJW, space))
 
 
 def _add_rows(to_FW: Tensor, indices_CK: Tensor, rows_CKW: Tensor) -> None:

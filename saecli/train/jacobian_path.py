@@ -59,7 +59,7 @@ class Slopes(NamedTuple):
     Attributes:
         hidden_BM: Slopes of the activation function; over s where the norm divides by s.
         normed_BD: x̂, where the norm divides.
-        along_BM: h, where the norm divides.
+        along_BM: (γ ∘ x̂) W_in times ``hidden_BM``, where the norm divides.
         norm_BD: Slopes of DynamicTanh.
     """
 
@@ -121,7 +121,8 @@ def slopes(path: Path, x_BD: Tensor) -> Slopes:
     scale_B1 = norm_scale(path.norm, x_BD)
     normed_BD = (x_BD - x_BD.mean(1, keepdim=True) if path.centred else x_BD) / scale_B1
     along_BM = (normed_BD if path.gain_D is None else normed_BD * path.gain_D) @ path.W_in_DM
-    return Slopes(hidden_BM.div_(scale_B1), normed_BD, along_BM)
+    hidden_BM /= scale_B1
+    return Slopes(hidden_BM, normed_BD, along_BM.mul_(hidden_BM))
 
 
 def slope(act: Callable[[Tensor], Tensor], a: Tensor) -> Tensor:
