@@ -222,8 +222,8 @@ def _context(one: Context, most: float, label: str) -> dict[str, Any]:
         for i, (text, value) in enumerate(zip(one.tokens, one.values, strict=True))
     ]
     where = f"{'move' if one.moves else 'position'} {one.position + one.moves}"
-    found = {"tokens": tokens, "moves": one.moves, "value": number_text(one.values[one.at])}
-    found["where"] = f"sequence {one.sequence:,}, {where}"
+    found: dict[str, Any] = {"tokens": tokens, "moves": one.moves, "value": number_text(one.values[one.at])}
+    found |= {"where": f"sequence {one.sequence:,}, {where}", "board": None}
     if one.board:
         played = next(iter(squares_in(one.tokens[one.at])), None) if one.moves else None
         target = next(iter(squares_in(label)), None) if one.moves else None

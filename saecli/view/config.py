@@ -57,7 +57,13 @@ class ViewConfig(PlaceConfig):
     contexts: int = option(
         10, help="Contexts in which the feature fires most strongly.", minimum=1, maximum=50, panel="Page"
     )
-    context_width: int = option(8, help="Tokens on either side of them.", minimum=0, maximum=100, panel="Page")
+    context_width: int | None = option(
+        None,
+        help="Tokens on either side of them; 8 moves or 24 tokens of text if not given.",
+        minimum=0,
+        maximum=100,
+        panel="Page",
+    )
     connections: str = option(
         AUTO,
         help="Connections of the suite: a file, a run of saecli connect, auto (beside the suite), or none.",

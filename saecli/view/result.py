@@ -67,8 +67,9 @@ class ViewResult(Result):
                 lines.append(f"{one.feature}{label}: never fires here")
                 continue
             linked = f", depends on {one.in_degree:,}, used by {one.out_degree:,}" if self.score else ""
-            runs = one.circuits + one.clusters
-            found = f", in {runs} circuit{'s' * (runs != 1)} or clusters" if runs else ""
+            runs = ((one.circuits, "circuit"), (one.clusters, "cluster"))
+            several = [f"{count} {name}{'s' * (count != 1)}" for count, name in runs if count]
+            found = f", in {' and '.join(several)}" if several else ""
             lines.append(
                 f"{one.feature}{label}: active on {100 * one.frequency:.3g} % of tokens, "
                 f"up to {number_text(one.strongest)}{linked}{found}"

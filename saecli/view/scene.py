@@ -40,6 +40,8 @@ _EFFECTS: Final = 10
 _NEAR: Final = 5
 _DRAWN: Final = 8
 """Connections each way in the picture of a feature."""
+_MOVES, _TEXT = 8, 24
+"""Tokens on either side of a context."""
 _GAMES: Final = ("othello", "chess")
 
 
@@ -219,9 +221,15 @@ class Scene:
                 {site: self.suite.configs[site].n_latents for site in sites},
                 left_out=self.suite.info.left_out,
                 count=self.config.contexts,
-                width=self.config.context_width,
+                width=self._width,
             )
         return {(site, index): (one, row) for site, one in found.items() for row, index in enumerate(one.features)}
+
+    @property
+    def _width(self) -> int:
+        """Tokens on either side of a context."""
+        given = self.config.context_width
+        return given if given is not None else _MOVES if self.vocabulary.name == "othello" else _TEXT
 
     def _known(self, graph: FeatureGraph, active: Mapping[Feature, tuple[Activity, int]]) -> dict[Address, Evidence]:
         """Contexts, effects on logits and similar features, of every feature of a graph."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def test_bars_of_the_histogram_are_as_tall_as_their_counts():
     bars = [one.shapes[0] for one in shapes if isinstance(one, Group)]
     heights = [bar.height for bar in bars if isinstance(bar, Rectangle)]
     assert [height / heights[2] for height in heights[:3]] == pytest.approx([4 / 15, 10 / 15, 1])
+
+
+@pytest.mark.parametrize("sign", [1, -1], ids=["active", "below-zero"])
+def test_texts_are_shaded_by_activation_and_keep_their_blanks(sign):
+    text = Context((" for", " ", "\n", "in"), (0.0, sign * 1.0, 0.0, sign * 2.0), 3, 4, 9)
+    page = feature_page(shown(evidence=Evidence(contexts=(text,))))
+    letter = "p" if sign > 0 else "n"
+    tokens = re.findall(r'<span class="token ([^"]*)"[^>]*>([^<]*)</span>', page)
+    assert tokens == [("", " for"), (f"{letter}4", "␣"), ("", "↵"), (f"{letter}8 at", "in")]
+    assert "sequence 4, position 9" in page
 
 
 def test_a_feature_that_never_fires_says_so_and_has_no_contexts():
