@@ -9,6 +9,7 @@ DOOR = Door(
     also=(
         "saecli.validate.circuit_result:CircuitResult",
         "saecli.validate.connected_result:ConnectedResult",
+        "saecli.validate.edges_result:EdgesResult",
         "saecli.validate.joint_result:JointResult",
         "saecli.validate.intervention_result:InterventionResult",
         "saecli.validate.dose_result:DoseResult",
@@ -21,6 +22,7 @@ DOOR = Door(
         ("saecli validate my-suite --model my-model --data my-shards", "text, from token shards"),
         ("saecli validate saecli-runs/latest-trace --min-faithfulness 0.8", "does the circuit traced last carry it?"),
         ("saecli validate SUITE --connections FILE --c 10,30,100", "what a suite keeps through few connections"),
+        ("saecli validate SUITE --edges FILE", "what few edges between two sites carry, by their number"),
         ("saecli validate othello-mini --features 6:839,104 7:331", "remove features together"),
         ("saecli validate --set 7:331=2x --generate 5", "steer the embedded model on one game"),
         ("saecli validate --set 7:953@19=0..2x", "dose and response of one feature"),

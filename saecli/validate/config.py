@@ -78,6 +78,21 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         input=True,
         panel="Connections",
     )
+    edges: str | None = option(
+        None,
+        help="Keep only the strongest of these edges between two sites, of saecli connect --pair, many numbers of them "
+        "one after the other, beside random orders.",
+        metavar="FILE",
+        complete="files",
+        input=True,
+        panel="Connections",
+    )
+    counts: str | None = option(
+        None,
+        help="With --edges: how many to keep, several numbers; if not given, powers of the root of 2 up to all pairs.",
+        metavar="E[,E…]",
+        panel="Connections",
+    )
     c: str | None = option(
         None,
         help="With --connections: keep so many of each feature, the strongest; several numbers are measured side by "
@@ -200,7 +215,11 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         if self.connections is None and (self.c is not None or self.compat != "none"):
             flag = "--c" if self.c is not None else "--compat"
             raise UsageError(f"{flag} belongs to --connections.", "Add --connections FILE.")
-        _ = parse_limits(self.c)
+        if self.edges is None and self.counts is not None:
+            raise UsageError("--counts belongs to --edges.", "Add --edges FILE.")
+        if self.edges is not None and self.connections is not None:
+            raise UsageError("--edges and --connections are two questions.", "Keep one.")
+        _ = parse_limits(self.c), self.numbers
 
     def input_values(self) -> dict[str, tuple[str, ...]]:
         """Suites, the model, and the data by content: of shards the list that has the sha256 of each."""
@@ -217,6 +236,15 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
             raise UsageError("--set and --features are two questions.", "Keep one.")
         if self.temperature and not self.generate:
             raise UsageError("--temperature belongs to --generate.", "Add --generate 20.")
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """``--counts``, ascending."""
+        parts = [] if self.counts is None else [one.strip() for one in self.counts.split(",")]
+        for one in parts:
+            if not (one.isascii() and one.isdecimal() and 0 < int(one) < 1 << 40):
+                raise UsageError(f"--counts expects numbers above 0, got {one!r}.", "Write --counts 1,10,100.")
+        return tuple(sorted({int(one) for one in parts}))
 
     @property
     def bounds(self) -> tuple[Bound, ...]:

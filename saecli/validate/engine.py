@@ -9,6 +9,7 @@ from saecli.core.run import Run
 from saecli.validate.circuits import plan_circuits, validate_circuits
 from saecli.validate.config import ValidateConfig
 from saecli.validate.connected import plan_connected, validate_connected
+from saecli.validate.edge_curves import plan_edges, validate_edges
 from saecli.validate.intervention import plan_intervention, validate_intervention
 from saecli.validate.joint import plan_joint, validate_joint
 from saecli.validate.subject import Subject, subject_of
@@ -22,6 +23,8 @@ def plan(config: ValidateConfig) -> list[str]:
         return plan_intervention(config, subject)
     if config.connections is not None:
         return plan_connected(config, subject.names[0])
+    if config.edges is not None:
+        return plan_edges(config, subject.names[0])
     if subject.kind == "graphs":
         return plan_circuits(config, subject.names)
     if subject.kind == "features":
@@ -41,6 +44,8 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> Result:
         return validate_intervention(config, subject, run, progress)
     if config.connections is not None:
         return validate_connected(config, subject.names[0], run, progress)
+    if config.edges is not None:
+        return validate_edges(config, subject.names[0], run, progress)
     if subject.kind == "graphs":
         return validate_circuits(config, subject.names, run, progress)
     if subject.kind == "features":
@@ -58,9 +63,11 @@ def _subject(config: ValidateConfig) -> Subject:
         raise UsageError("--require is asked of suites.", "Of a graph, --min-faithfulness.")
     if subject.kind == "graphs" and (config.layers != ":" or config.kind):
         raise UsageError("A graph has the sites that it was traced with.", "Leave out --layers and --kind.")
-    if config.connections is not None and (subject.kind != "suites" or len(subject.names) > 1 or config.set):
-        raise UsageError("--connections are those of one suite.", "Name that suite, and nothing else.")
-    if config.connections is not None and (config.layers != ":" or config.kind or config.require):
+    pruned = config.connections is not None or config.edges is not None
+    if pruned and (subject.kind != "suites" or len(subject.names) > 1 or config.set):
+        flag = "--connections are" if config.edges is None else "--edges are"
+        raise UsageError(f"{flag} those of one suite.", "Name that suite, and nothing else.")
+    if pruned and (config.layers != ":" or config.kind or config.require):
         raise UsageError("Connections take a suite as a whole.", "Leave out --layers, --kind and --require.")
     if config.set and len(subject.names) > 1:
         raise UsageError("--set changes features of one suite, or of one graph.", "Name one.")

@@ -1,0 +1,104 @@
+"""Target features from kept edges: against one target at a time, and a planted circuit with known divergences."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch.nn.functional import gelu, kl_div, log_softmax
+
+from saecli.attribution.kept_edges import kept_targets
+from saecli.attribution.pair import FeaturePair
+from saecli.attribution.pair_scores import add_scores
+from tests.attribution.test_pair_scores import LENGTH, WIDTH, clean_of, dictionary
+from tests.hand_models import random_model
+from tests.twins.kept_edges import slow_targets
+
+UP, DOWN = 14, 11
+
+
+@pytest.mark.parametrize(
+    ("between", "arch", "options"),
+    [
+        ("mlp", "topk", {"k": 3}),
+        ("mlp", "gated", {}),
+        ("mlp block", "jumprelu", {}),
+        ("mlp block", "topk", {"k": 2}),
+        ("block", "topk", {"k": 3}),
+        ("block", "standard", {}),
+    ],
+)
+def test_every_number_of_edges_is_that_of_one_target_at_a_time(between, arch, options):
+    block = random_model(d_model=WIDTH).block(0)
+    parts = {"mlp": block.mlp, "mlp block": lambda x: x + block.mlp(block.ln2(x)), "block": block}
+    source = dictionary("0.resid_pre", UP, arch=arch, seed=3, **options)
+    target = dictionary("1.resid_pre", DOWN, arch=arch, seed=4, **options)
+    pair = FeaturePair(source, target, parts[between], between != "block", 16)
+    clean_TD = clean_of(LENGTH, pair)
+    counted_T = torch.tensor([False, True, True, True, True])
+    generator = torch.Generator().manual_seed(5)
+    ranks_UF = torch.randperm(UP * DOWN, generator=generator).view(UP, DOWN)
+    counts = [1, 2, 5, 11, 30, 31, 90, UP * DOWN]
+    acts = source.encode_sparse(clean_TD)
+    found = list(kept_targets(pair, ranks_UF, counts, acts, clean_TD, counted_T))
+    acts_TU = source.encode(clean_TD)
+    for count, found_TF in zip(counts, found, strict=True):
+        expected_TF = slow_targets(pair, ranks_UF, count, acts_TU, clean_TD, counted_T)
+        torch.testing.assert_close(found_TF[counted_T], expected_TF[counted_T], rtol=1e-9, atol=1e-12)
+    assert sum(bool((a != b).any()) for a, b in pairwise(found)) > 4
+    whole_TD = torch.where(counted_T[:, None], acts_TU @ source.W_dec_FD + source.b_dec_D, clean_TD)
+    torch.testing.assert_close(found[-1][counted_T], target.encode(pair.through(whole_TD))[counted_T])
+
+
+def test_more_sources_than_a_word_has_bits():
+    block = random_model(d_model=WIDTH).block(0)
+    source = dictionary("0.mlp_in", 150, arch="standard", seed=6)
+    target = dictionary("0.mlp_out", DOWN, k=4, seed=7)
+    for positionwise in (True, False):
+        pair = FeaturePair(source, target, block.mlp if positionwise else block, positionwise, 16)
+        clean_TD = clean_of(LENGTH, pair)
+        acts = source.encode_sparse(clean_TD)
+        assert acts.values_TK.shape[1] > 62
+        ranks_UF = torch.randperm(150 * DOWN, generator=torch.Generator().manual_seed(8)).view(150, DOWN)
+        counted_T, counts = torch.ones(LENGTH, dtype=torch.bool), [3, 200, 800, 1400]
+        for count, found_TF in zip(
+            counts, kept_targets(pair, ranks_UF, counts, acts, clean_TD, counted_T), strict=True
+        ):
+            expected_TF = slow_targets(pair, ranks_UF, count, source.encode(clean_TD), clean_TD, counted_T)
+            torch.testing.assert_close(found_TF, expected_TF, rtol=1e-9, atol=1e-12)
+
+
+def planted() -> tuple[FeaturePair, torch.Tensor]:
+    """Four sources that each make one target, through an MLP that is linear up to 1e-12: targets 1, 2, 3, 4."""
+    source, target = (dictionary(site, 4, width=4, k=4) for site in ("0.mlp_in", "0.mlp_out"))
+    for one in (source, target):
+        one.W_enc_DF.copy_(torch.eye(4))
+        one.W_dec_FD.copy_(torch.eye(4))
+        one.b_enc_F.zero_()
+        one.b_dec_D.zero_()
+    sources_U = torch.tensor([0.5, 2.0, 1.5, 1.0], dtype=torch.float64)
+    weights_UD = torch.zeros(4, 4, dtype=torch.float64)
+    for up, down in enumerate([2, 0, 3, 1]):
+        weights_UD[up, down] = (down + 1) / sources_U[up]
+    pair = FeaturePair(source, target, lambda x: (gelu(x + 10, approximate="tanh") - 10) @ weights_UD, True, 4)
+    return pair, sources_U[None]
+
+
+def test_a_planted_circuit_has_its_divergences():
+    pair, sources_TU = planted()
+    acts = pair.up.encode_sparse(sources_TU)
+    counted_T = torch.ones(1, dtype=torch.bool)
+    scores_UF = torch.zeros(4, 4, dtype=torch.float64)
+    add_scores(scores_UF, pair, "ig", acts, sources_TU, counted_T, 8)
+    order_E = scores_UF.flatten().argsort(descending=True)
+    assert (scores_UF.flatten()[order_E][4:] < 1e-9).all()
+    assert [int(edge) % 4 for edge in order_E[:4]] == [3, 2, 1, 0]
+    ranks_UF = torch.empty(16, dtype=torch.int64).scatter_(0, order_E, torch.arange(16)).view(4, 4)
+    values = []
+    whole_F = log_softmax(torch.tensor([1.0, 2, 3, 4], dtype=torch.float64), -1)
+    for found_TF in kept_targets(pair, ranks_UF, [0, 1, 2, 3, 4, 9, 16], acts, sources_TU, counted_T):
+        values.append(float(kl_div(log_softmax(found_TF[0], -1), whole_F, reduction="sum", log_target=True)))
+    assert values == pytest.approx([0.43876, 0.53030, 0.10585, 0.01159, 0, 0, 0], abs=1e-5)
+    # the area by the trapezium rule over 0, 1, 2, 3, 4 edges
+    assert sum((a + b) / 2 for a, b in pairwise(values[:5])) == pytest.approx(0.86711, abs=1e-5)
