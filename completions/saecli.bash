@@ -66,10 +66,10 @@ _saecli_flags() {
         'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --contexts --context-width --context-sequences --explanations --threshold --samples --neighbours --position-weight --max-tokens --window --norms --influence --first-fraction --extend --calibrate --percentile --cluster --calibrate-sequences --rules --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
         'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --widths --sharing --stairs --tied --no-tied --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
-        'connect') words='--suite --data --sequences --n-ctx --score --c --keep --embed --logits --compat --device --dtype --pack --no-pack --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'finetune') words='--model --connections --c --data --context --sequences --loss --steps --lr --warmup --decay --stagger --grad-clip --decoder-norm --dead-after --aux-k --aux-coefficient --compat --held-out --save-dtype --device --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'validate') words='--model --data --sequences --n-ctx --firing --suite --connections --c --compat --prompts --ablation --errors --draws --features --set --generate --temperature --prompt --game --at --target --metric --min-faithfulness --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --widths --sharing --stairs --tied --no-tied --jacobian-coefficient --jacobian-reduction --jacobian-tokens --jacobian-at --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
+        'connect') words='--suite --data --sequences --n-ctx --pair --score --c --keep --steps --embed --logits --compat --device --dtype --pack --no-pack --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'finetune') words='--model --connections --c --masks --data --context --sequences --loss --steps --lr --warmup --decay --stagger --grad-clip --decoder-norm --dead-after --aux-k --aux-coefficient --compat --held-out --save-dtype --device --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'validate') words='--model --data --sequences --n-ctx --firing --suite --connections --edges --counts --c --compat --prompts --ablation --errors --draws --features --set --generate --temperature --prompt --game --at --target --metric --min-faithfulness --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'f1') words='--model --data --games --indexing --positions --property --thresholds --precision --min-true-positives --min-support --label-f1 --compat --fidelity --no-fidelity --control --wide --plot --require --cache-codes --resume --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'cooc') words='--suite --data --sequences --n-ctx --special --threshold --min-count --min-pair --jaccard-floor --weight --edge-threshold --min-size --max-size --cut --recut --communities --size --per-size --max-examples --context --views --page-bytes --probe --h5 --neuronpedia --compat --require --cache-codes --pack --no-pack --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'graph') words='--help' ;;
@@ -190,7 +190,7 @@ _saecli_values() {
         'train lm|--config') words='' paths='files' ;;
         'train lm|--template') words='boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m' paths='' ;;
         'train sae|--kind') words='resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
-        'train sae|--arch') words='standard topk batchtopk matryoshka gated jumprelu identity random staircase staircase-jumprelu' paths='' ;;
+        'train sae|--arch') words='standard topk batchtopk matryoshka gated jumprelu identity random staircase staircase-jumprelu jacobian' paths='' ;;
         'train sae|--k') words='' paths='' ;;
         'train sae|--latents') words='' paths='' ;;
         'train sae|--sparsity-weight') words='' paths='' ;;
@@ -201,6 +201,10 @@ _saecli_values() {
         'train sae|--widths') words='' paths='' ;;
         'train sae|--sharing') words='weights detached b-dec none' paths='' ;;
         'train sae|--stairs') words='sites blocks' paths='' ;;
+        'train sae|--jacobian-coefficient') words='' paths='' ;;
+        'train sae|--jacobian-reduction') words='mean sum' paths='' ;;
+        'train sae|--jacobian-tokens') words='' paths='' ;;
+        'train sae|--jacobian-at') words='clean reconstruction' paths='' ;;
         'train sae|--decoder-norm') words='unit free' paths='' ;;
         'train sae|--processing') words='raw folded' paths='' ;;
         'train sae|--data') words='' paths='files' ;;
@@ -248,10 +252,12 @@ _saecli_values() {
         'connect|--data') words='' paths='files' ;;
         'connect|--sequences') words='' paths='' ;;
         'connect|--n-ctx') words='' paths='' ;;
-        'connect|--score') words='active-mean mean max weight gradient random' paths='' ;;
+        'connect|--pair') words='' paths='' ;;
+        'connect|--score') words='active-mean mean max weight gradient random ig jacobian ablation' paths='' ;;
         'connect|--c') words='' paths='' ;;
         'connect|--keep') words='' paths='' ;;
-        'connect|--compat') words='scae' paths='' ;;
+        'connect|--steps') words='' paths='' ;;
+        'connect|--compat') words='scae gpt-circuits' paths='' ;;
         'connect|--device') words='auto cpu cuda' paths='' ;;
         'connect|--dtype') words='auto float32 float64' paths='' ;;
         'connect|--batch-size') words='' paths='' ;;
@@ -265,6 +271,7 @@ _saecli_values() {
         'finetune|--model') words='gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chess-mini chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b' paths='files' ;;
         'finetune|--connections') words='' paths='files' ;;
         'finetune|--c') words='' paths='' ;;
+        'finetune|--masks') words='' paths='' ;;
         'finetune|--data') words='' paths='files' ;;
         'finetune|--context') words='' paths='' ;;
         'finetune|--sequences') words='' paths='' ;;
@@ -300,6 +307,8 @@ _saecli_values() {
         'validate|--firing') words='' paths='' ;;
         'validate|--suite') words='gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-transcoders othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b' paths='files' ;;
         'validate|--connections') words='' paths='files' ;;
+        'validate|--edges') words='' paths='files' ;;
+        'validate|--counts') words='' paths='' ;;
         'validate|--c') words='' paths='' ;;
         'validate|--compat') words='none scae' paths='' ;;
         'validate|--prompts') words='' paths='files' ;;

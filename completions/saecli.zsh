@@ -195,8 +195,8 @@ _saecli_train_lm() {
 
 _saecli_train_sae() {
     _arguments \
-        '*--kind=[Site kinds, resid_pre if not given; mlp_in>mlp_out is a transcoder. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
-        '--arch=[Architecture. identity and random are untrained controls: the site'\''s own dimensions, and random directions with TopK. A staircase (of TopK or JumpReLU) gets wider from site to site.]:value:(standard topk batchtopk matryoshka gated jumprelu identity random staircase staircase-jumprelu)' \
+        '*--kind=[Site kinds; if not given resid_pre, of jacobian mlp_in and mlp_out. mlp_in>mlp_out is a transcoder. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
+        '--arch=[Architecture. identity and random are untrained controls: the site'\''s own dimensions, and random directions with TopK. jacobian is a pair of TopK dictionaries at the two ends of an MLP, trained for few and small derivatives between their features. A staircase (of TopK or JumpReLU) gets wider from site to site.]:value:(standard topk batchtopk matryoshka gated jumprelu identity random staircase staircase-jumprelu jacobian)' \
         '*--k=[Active features per token (topk, random; on average: batchtopk, matryoshka). Repeatable: each value trains a suite.]:value: ' \
         '*--latents=[Features per dictionary. Repeatable.]:value: ' \
         '*--sparsity-weight=[Weight of the sparsity penalty (standard, gated, jumprelu). Repeatable.]:value: ' \
@@ -209,6 +209,10 @@ _saecli_train_sae() {
         '--stairs=[One staircase over all sites, or one in every block (--kind resid_mid --kind resid_post).]:value:(sites blocks)' \
         '--tied[The encoder is the decoder, transposed (standard, gated).]' \
         '--no-tied[The encoder is the decoder, transposed (standard, gated).]' \
+        '--jacobian-coefficient=[Weight of the Jacobian penalty (jacobian): one number, or one for every layer as in 0.3,1,3.]:value: ' \
+        '--jacobian-reduction=[What the penalty is over the tokens of a batch (jacobian); sum makes the weight depend on --batch.]:value:(mean sum)' \
+        '--jacobian-tokens=[Share of the tokens that the penalty is computed of (jacobian), other ones in every step: 1/8 takes one in eight and counts it eight times.]:value: ' \
+        '--jacobian-at=[Where the slopes of the model within the penalty are taken (jacobian): its own activations, or what the first dictionary makes of them.]:value:(clean reconstruction)' \
         '--skip[Learn a linear path from input to output beside the features (transcoders).]' \
         '--no-skip[Learn a linear path from input to output beside the features (transcoders).]' \
         '--decoder-norm=[Decoder rows are kept at norm 1 (unit) or not (free); if not given, free for standard, else unit.]:value:(unit free)' \
@@ -274,12 +278,14 @@ _saecli_connect() {
         '--data=[What the model reads; if not given, what the zoo names: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--sequences=[Sequences to score on, held-out ones first; 0 for as many as have about 32,768 tokens.]:value: ' \
         '--n-ctx=[Positions per sequence; 0 for those that the dictionaries were trained on, or 128.]:value: ' \
-        '--score=[What makes a connection important: the mean contribution to the feature where it is active, or everywhere; the largest where it is active; the weight alone; the mean where it is active, weighed by how much the loss depends on the feature; or chance, as many per row as active-mean keeps. active-mean if not given, with --compat mean.]:value:(active-mean mean max weight gradient random)' \
+        '--pair=[Connect the features of two autoencoders with an MLP (3.mlp_in:3.mlp_out), an MLP with its norm and skip path (3.resid_mid:3.resid_post) or a block (3.resid_pre:4.resid_pre) between them, through that part itself.]:value: ' \
+        '--score=[What makes a connection important: the mean contribution to the feature where it is active, or everywhere; the largest where it is active; the weight alone; the mean where it is active, weighed by how much the loss depends on the feature; or chance, as many per row as active-mean keeps. active-mean if not given, with --compat scae mean. With --pair: ig (integrated gradients, the default), jacobian (the mean size of the derivative) or ablation (the mean change when the source is set to 0).]:value:(active-mean mean max weight gradient random ig jacobian ablation)' \
         '--c=[Keep so many upstream features of each feature, over all upstream modules together; 10,30,100 if neither this nor --keep is given. Several numbers make a file each; all keeps everything.]:value: ' \
-        '--keep=[Keep so many connections of the whole suite. Several numbers make a file each.]:value: ' \
+        '--keep=[Keep so many connections of the whole suite, or of the pair (there also all, the default). Several numbers make a file each.]:value: ' \
+        '--steps=[With --pair and ig: points at which gradients are taken.]:value: ' \
         '--embed[Connect the embeddings of tokens too, upstream of all features.]' \
         '--logits[Connect the logits of tokens too, downstream of all features.]' \
-        '--compat=[Do as a reference does: scae scores by unconditional sums over the features of the pruned pass with everything connected, and in parallel blocks counts connections from attention to MLP that cannot be.]:value:(scae)' \
+        '--compat=[Do as a reference does: scae scores by unconditional sums over the features of the pruned pass with everything connected, and in parallel blocks counts connections from attention to MLP that cannot be. With --pair, gpt-circuits: gradients times the length of all source features together, roots of sums of squares.]:value:(scae gpt-circuits)' \
         '--device=[Where to compute.]:value:(auto cpu cuda)' \
         '--dtype=[Number type of the model and the sums.]:value:(auto float32 float64)' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
@@ -306,6 +312,7 @@ _saecli_finetune() {
         '--model=[The model; the one that the suite was made for if not given.]:value:{ compadd -- gpt2 gpt2-medium gpt2-large gpt2-xl distilgpt2 pythia-14m pythia-31m pythia-70m pythia-160m pythia-410m pythia-1b pythia-1.4b pythia-2.8b pythia-6.9b pythia-12b pythia-70m-deduped pythia-160m-deduped pythia-410m-deduped pythia-1b-deduped pythia-1.4b-deduped pythia-2.8b-deduped pythia-6.9b-deduped pythia-12b-deduped gemma-2-2b gemma-2-2b-it gemma-2-9b gemma-2-9b-it gemma-2-27b gemma-2-27b-it gemma-3-270m gemma-3-270m-it gemma-3-1b-pt gemma-3-1b-it gemma-3-4b-pt gemma-3-4b-it gemma-3-12b-pt gemma-3-12b-it gemma-3-27b-pt gemma-3-27b-it chess-mini chessgpt chessgpt-random chessgpt-nanogpt chessgpt-nanogpt-16 othello-mini othellogpt othellogpt-random python-mini shakespeare-64x4-staircase tinystories-1m tinystories-33m llama-3.2-1b qwen3-0.6b qwen3-1.7b qwen3-4b qwen3-8b qwen3-14b; _files }' \
         '--connections=[Connections of saecli connect; those beside the suite if not given.]:value:_files' \
         '--c=[Keep so many connections of each feature, the strongest; several values train several suites: 10,30,100.]:value: ' \
+        '--masks=[Learn which of the connections to keep, so many of each feature on average: gates that open or close.]:value: ' \
         '--data=[What the model reads; if not given, what the zoo names for it: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--context=[Positions per sequence; 0 for those the suite was trained on.]:value: ' \
         '--sequences=[Sequences per step.]:value: ' \
@@ -355,6 +362,8 @@ _saecli_validate() {
         '--firing=[More held-out sequences, only to see which features ever fire.]:value: ' \
         '--suite=[Of a graph: the dictionaries it was traced with, if its run does not tell where they are.]:value:{ compadd -- gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-transcoders othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b; _files }' \
         '--connections=[Compute the suite through these connections, of saecli connect, beside random ones.]:value:_files' \
+        '--edges=[Keep only the strongest of these edges between two sites, of saecli connect --pair, many numbers of them one after the other, beside random orders.]:value:_files' \
+        '--counts=[With --edges: how many to keep, several numbers; if not given, powers of the root of 2 up to all pairs.]:value: ' \
         '--c=[With --connections: keep so many of each feature, the strongest; several numbers are measured side by side: 10,30,100.]:value: ' \
         '--compat=[With --connections: scae computes biases and unexplained variance as the reference does, of folded weights.]:value:(none scae)' \
         '--prompts=[Of a graph of many prompts: those to measure on, its own or held-out ones of their kind, as of saecli trace.]:value:_files' \
@@ -615,7 +624,7 @@ _saecli_view() {
         '--sequences=[Sequences to look through, held-out ones first; 0 for as many as have about 32,768 tokens.]:value: ' \
         '--labels=[Feature labels: a file, auto (beside the suite, or kept by saecli f1), or none.]:value:_files' \
         '--contexts=[Contexts in which the feature fires most strongly.]:value: ' \
-        '--context-width=[Tokens on either side of them.]:value: ' \
+        '--context-width=[Tokens on either side of them; 8 moves or 24 tokens of text if not given.]:value: ' \
         '--connections=[Connections of the suite: a file, a run of saecli connect, auto (beside the suite), or none.]:value:_files' \
         '--top=[Connections shown each way, the strongest.]:value: ' \
         '--neighbours=[Make the pages of so many of the most strongly connected features each way, too.]:value: ' \
