@@ -2,7 +2,8 @@
 
 What is stored follows from the weights. Dictionaries that are the first rows of the widest, all of them or those of one
 block (``residmid``, ``residpost``), become a staircase with ``sae.shared.{j}.safetensors``; an encoder that is the
-transposed decoder becomes a variant _v2. How a staircase was trained (detached or not) the weights do not tell.
+transposed decoder becomes a variant _v2. How a staircase was trained (detached or not) the weights do not tell; that
+pairs were trained with a penalty on their Jacobian (``jsae_layer``, ``jsae_block``) their options say.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from saecli.core.errors import UsageError
 from saecli.formats.gpt_circuits_folder import CONFIG
 
 _STAIRCASES: Final = {"topk": "topk_staircase", "jumprelu": "jumprelu_staircase"}
+_JACOBIAN: Final[Mapping[tuple[str, ...], str]] = {
+    ("mlp_in", "mlp_out"): "jsae_layer",
+    ("resid_mid", "resid_post"): "jsae_block",
+}
 _ARCHITECTURES: Final = ("standard", "gated", "jumprelu", "topk")
 
 
@@ -98,6 +103,10 @@ def _variant(arch: str, made: Sequence[Dictionary]) -> tuple[str, list[Sequence[
         pairs = [made[at : at + 2] for at in range(0, len(made), 2)]
         if arch == "topk" and all(map(_is_block, pairs)) and all(map(_is_staircase, pairs)):
             return "staircase_block", list(pairs)
+        kinds = {tuple(one.config.reads.kind for one in pair) for pair in pairs}
+        trained = all(one.config.options.get("jacobian") for one in made)
+        if trained and len(kinds) == 1 and (kind := kinds.pop()) in _JACOBIAN and all(map(_of_one_layer, pairs)):
+            return _JACOBIAN[kind], []
     tied = all(torch.equal(one.W_enc_DF, one.W_dec_FD.T) for one in made)
     if arch == "gated":
         tied = tied and not any(bool(one.get_parameter("r_mag_F").any()) for one in made)
@@ -106,7 +115,11 @@ def _variant(arch: str, made: Sequence[Dictionary]) -> tuple[str, list[Sequence[
 
 def _is_block(pair: Sequence[Dictionary]) -> bool:
     sites = [one.config.reads for one in pair]
-    return [site.kind for site in sites] == ["resid_mid", "resid_post"] and len({site.layer for site in sites}) == 1
+    return [site.kind for site in sites] == ["resid_mid", "resid_post"] and _of_one_layer(pair)
+
+
+def _of_one_layer(pair: Sequence[Dictionary]) -> bool:
+    return len({one.config.reads.layer for one in pair}) == 1
 
 
 def _is_staircase(group: Sequence[Dictionary]) -> bool:

@@ -35,7 +35,7 @@ _LEGACY_NAMES: Final = {
     "activation_fn_str": "activation_fn",
 }
 _MORE_OPTIONS: Final = "saecli_options"
-_KEPT: Final[Mapping[str, tuple[str, ...]]] = {"jumprelu": ("k", "group_sizes"), "topk": ("threshold",)}
+_KEPT: Final[Mapping[str, tuple[str, ...]]] = {"jumprelu": ("k", "group_sizes"), "topk": ("threshold", "jacobian")}
 """What is known of a dictionary from its training and changes nothing it computes; kept in the metadata."""
 _TOO_WIDE: Final = 1 << 28
 _PURSUIT: Final = {"residual_threshold": 1e-2, "max_iterations": None, "stop_on_duplicate_support": True}
@@ -271,6 +271,8 @@ def _kept_options(stated: Any, arch: str, n_latents: int, path: Path) -> dict[st
     kept = {key: stated[key] for key in _KEPT.get(arch, ()) if key in stated}
     if "threshold" in kept:
         _number(kept["threshold"], "threshold", path)
+    if not isinstance(kept.get("jacobian", True), bool):
+        raise InputError(f"{path} has jacobian = {kept['jacobian']!r}, expected true or false.")
     if type(kept.get("k", 1)) is not int:
         raise InputError(f"{path} has k = {kept['k']!r}, expected a whole number.")
     sizes = kept.get("group_sizes", [n_latents])

@@ -75,6 +75,7 @@ def with_pairs(table: SaeTable, plans: Sequence[TrainerConfig], number: int) -> 
     return [
         replace(
             plan,
+            dictionary=replace(plan.dictionary, options={**plan.dictionary.options, "jacobian": True}),
             pairing=Pairing(
                 group=f"{number}.{plan.dictionary.reads.layer}",
                 coefficient=by_layer[plan.dictionary.reads.layer],

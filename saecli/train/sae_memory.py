@@ -21,6 +21,7 @@ _COPIES = 4  # weight, gradient, two moments
 _STEP_ROWS = 512  # rows of pre-activations that a step holds
 _STEP_COPIES = 3
 _BATCH_COPIES = 4  # the batch, centred, its target, the residual
+_NEURONS = 4  # of an MLP, per dimension
 _FORWARD_VECTORS = 16  # of the model's width, of every position of a forward pass without gradients
 
 
@@ -74,6 +75,11 @@ def memory_need(
     steps = [
         _STEP_COPIES * min(_STEP_ROWS, rows) * shape.n_latents + _BATCH_COPIES * rows * max(shape.d_in, shape.d_out)
         for shape in shapes
+    ]
+    # Of a pair, rows of its MLP's neurons: two matrices and their gradients, and slopes at the tokens taken.
+    steps = [
+        size + (4 * plan.dictionary.n_latents + 2 * rows) * _NEURONS * plan.dictionary.d_in if plan.pairing else size
+        for size, plan in zip(steps, plans, strict=True)
     ]
     at_once = sorted(steps, reverse=True)[: threads if processes == 1 else 1]
     return MemoryNeed(

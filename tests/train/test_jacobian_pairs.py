@@ -13,9 +13,11 @@ from saecli.core.errors import UsageError
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.core.hooks import thin_gpt
 from saecli.core.ranks import ONE, ranks_here
+from saecli.formats.gpt_circuits_write import write
 from saecli.train.jacobian_pair import pair_up
 from saecli.train.sae import train_sae
 from saecli.train.sae_config import SaeTable, TrainSaeConfig
+from saecli.train.sae_memory import memory_need
 from saecli.train.sae_plan import plan_dictionaries
 from saecli.train.step import StepOutput, Workspace
 from saecli.train.trainer import DictionaryTrainer
@@ -199,6 +201,23 @@ def test_two_processes_train_the_pairs_that_one_trains(tmp_path):
         assert found == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "dropped", "variant"),
+    [
+        (("mlp_in", "mlp_out"), None, "jsae_layer"),
+        (("resid_mid", "resid_post"), None, "jsae_block"),
+        (("mlp_in", "mlp_out"), 1, "topk"),  # what is left are no pairs
+    ],
+)
+def test_gpt_circuits_folders_say_that_pairs_are_jacobian(kinds, dropped, variant, tmp_path):
+    plans = plan_dictionaries(TrainSaeConfig(sae=(replace(LAYER, kind=kinds),)), tiny_model().info)
+    made = {plan.name: DictionaryTrainer(plan, CPU).dictionary for plan in plans}
+    if dropped is not None:
+        del made[plans[dropped].name]
+    write(made, tmp_path)
+    assert json.loads((tmp_path / "sae.json").read_text())["sae_variant"] == variant
+
+
 # --- what is planned ----------------------------------------------------------------------------------------------
 
 
@@ -238,7 +257,7 @@ def test_coefficients_are_of_layers_and_several_k_make_several_suites():
         plan_dictionaries(TrainSaeConfig(arch="jacobian", activations=("x.npy",)), tiny_model().info)
 
 
-def test_the_command_trains_pairs_and_says_how_large_their_jacobians_are(saecli):
+def test_the_command_trains_pairs_and_says_how_large_their_jacobians_are(saecli, tmp_path):
     flags = ["--arch", "jacobian", "--layers", "1:3", "--latents", "64", "--k", "4", "--held-out", "4"]
     sizes = ["--tokens", "3000", "--batch", "500", "--buffer", "1500", "--seed", "3", "--jacobian-tokens", "1/2"]
     done = saecli("train", "sae", "othello-mini", *flags, *sizes, "--out", "pairs", "--json")
@@ -248,6 +267,19 @@ def test_the_command_trains_pairs_and_says_how_large_their_jacobians_are(saecli)
     assert {row["arch"] for row in rows} == {"topk"}
     assert [row["jacobian"] is None for row in rows] == [True, False] * 2
     assert all(row["jacobian"] > 0 for row in rows[1::2])
+    done = saecli("convert", "pairs/suite", "theirs", "--to", "gpt-circuits")
+    assert done.code == 0, done.err
+    theirs = json.loads((tmp_path / "theirs" / "sae.json").read_text())
+    assert theirs["sae_variant"] == "jsae_layer"
+    assert theirs["sae_keys"] == ["1_mlpin", "1_mlpout", "2_mlpin", "2_mlpout"]
     done = saecli("train", "sae", "othello-mini", *flags, *sizes, "--jacobian-coefficient", "1,2,3", "--plan")
     assert done.code == 2
     assert "has 3 numbers, and there are 2 layers: 1, 2" in done.err
+
+
+def test_pairs_need_room_for_the_neurons_between_them():
+    asked = TrainSaeConfig(sae=(replace(LAYER, jacobian_coefficient="1"),), batch=1000)
+    pairs = plan_dictionaries(asked, tiny_model().info)
+    alone = [replace(plan, pairing=None) for plan in pairs]
+    more = memory_need(asked, pairs, 1).steps - memory_need(asked, alone, 1).steps
+    assert more == 4 * (4 * 24 + 2 * 1000) * 64
