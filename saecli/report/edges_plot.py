@@ -44,6 +44,7 @@ def edges_figure(
             axes.set_xlabel("edges kept")
             axes.set_ylabel(name)
             axes.set_ylim(0, None)
-            axes.legend(fontsize=6.5)
+            axes.minorticks_off()
         figure.suptitle(title, fontsize=8)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=6.5)
     return figure

@@ -99,7 +99,7 @@ def validate_edges(config: ValidateConfig, suite_name: str, run: Run, progress: 
                 {},
             ),
         ],
-        f"{up} to {down} of {suite.info.name}",
+        f"Edges from {up} to {down}",
     )
     run.write_bytes("edges.png", as_png(figure))
     run.write_bytes("edges.svg", as_svg(figure))
