@@ -81,7 +81,7 @@ def direct_edges(
     Yields:
         All edges into some children, one block per site of their parents; from early to late children, the metric last.
     """
-    paths = DirectPaths(clean)
+    paths = DirectPaths(clean, from_tokens=tokens is not None)
     for site in clean.sites:
         if site in nodes:
             yield from edges_into(paths, nodes[site], nodes, tokens=tokens)

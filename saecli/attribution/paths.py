@@ -38,7 +38,8 @@ class Route:
     """What lies between a child and the chosen sites nearest below it.
 
     Attributes:
-        start: The deepest chosen residual site below the child, else the embedding (``resid_pre`` of layer 0).
+        start: The deepest chosen residual site below the child, else the embedding (``resid_pre`` of layer 0) or the
+            stream that takes its place.
         end: The child, or the site that the metric reads.
         parts: Attention and MLP outputs that are added on the way, in order of computation; ``end`` may be the last.
         parents: ``start`` and those parts that are chosen sites.
@@ -81,19 +82,30 @@ class DirectPaths:
     """Direct dependence of chosen sites, and of the metric, on the chosen sites before them.
 
     Where no residual site was chosen below a child the embedding, ``resid_pre`` of layer 0, is its parent.
+
+    Args:
+        clean: The unmodified pass.
+        from_tokens: Whether that is wanted. If not, the stream before the first chosen site's block takes the
+            embedding's place, so that no path goes on below it.
     """
 
-    def __init__(self, clean: CleanRun) -> None:
+    def __init__(self, clean: CleanRun, *, from_tokens: bool = True) -> None:
         self.clean = clean
         self._blocks: dict[int, Block] = {}
         self._values = dict(clean.values)
+        self._entry = Site(0, "resid_pre")
+        if not from_tokens:
+            first = min(clean.dictionaries).canonical
+            self._entry = Site(first.layer, "resid_pre")
+            run = clean.model.run(clean.tokens_S[None], read=[self._entry], stop_after=self._entry)
+            self._values.setdefault(self._entry, run.sites[self._entry][0].to(clean.values[Site(0, "resid_pre")]))
 
     def route(self, child: Site | None) -> Route:
         """The route into a chosen site, or into the metric (None)."""
         info = self.clean.model.info
         end = (self.clean.metric.site(info) if child is None else child).canonical
         cuts = [site for site in self.clean.dictionaries if site < end or (child is None and site == end)]
-        start = max((site for site in cuts if site.is_residual), default=Site(0, "resid_pre"))
+        start = max((site for site in cuts if site.is_residual), default=self._entry)
         between = [
             Site(layer, kind)
             for layer in range(start.canonical.layer, end.layer + 1)
@@ -133,7 +145,7 @@ class DirectPaths:
         if site is None or (self.clean.model.info.parallel and site != route.end):
             return None
         before = [part for part in route.parents if part < site]
-        stream_SD = torch.stack([self.clean.values[part] for part in before]).sum(0)
+        stream_SD = torch.stack([self._values[part] for part in before]).sum(0)
         rows = AttentionRows.of(self._block(site.layer), stream_SD)
         if rows is None:
             return None

@@ -110,3 +110,16 @@ def test_only_attention_that_the_weights_describe_has_a_closed_form(family: str,
 
 def test_a_block_without_weights_has_no_closed_form() -> None:
     assert AttentionRows.of(random_model().block(0), torch.ones(3, 8, dtype=torch.float64)) is None
+
+
+@pytest.mark.parametrize("sites", [*SITES.values(), "1.attn_out 1.mlp_out 2.resid_pre"])
+def test_edges_among_features_are_the_same_where_nobody_asks_for_those_from_tokens(sites: str):
+    clean = gpt(sites)
+    with_tokens, without = edges(clean), {}
+    for block in chain.from_iterable(direct_edges(clean, clean.nodes)):
+        assert not block.tokens
+        key = ("metric" if block.children is None else block.children.site, block.parents.site)
+        without.setdefault(key, []).append(block.weight_CP)
+    assert without.keys() == {key for key in with_tokens if key[1] is not True}
+    for key, weights in without.items():
+        assert torch.allclose(torch.cat(weights), with_tokens[key], rtol=1e-12, atol=1e-14)
