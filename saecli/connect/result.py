@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import ClassVar
 
+from saecli.connect.config import PAIR_SCORES
 from saecli.core.result import Result, field_doc
 
 
@@ -87,7 +88,11 @@ class ConnectResult(Result):
         return lines
 
     def next_command(self) -> str:
-        """Train the suite through the most of them."""
+        """Train the suite through the most of them; of a pair of sites, measure what its edges carry."""
+        if self.score in PAIR_SCORES and self.chosen:
+            last = self.chosen[-1]
+            counts = "" if last.connections == last.possible else f" --counts {last.connections}"
+            return f"saecli validate {shlex.quote(self.suite)} --edges {{run}}/{last.file}{counts}"
         numbered = any(one.rule == "per-feature" for one in self.chosen)
         where = "{run}" if numbered or not self.chosen else f"{{run}}/{self.chosen[0].file}"
         return f"saecli finetune {shlex.quote(self.suite)} --connections {where}"

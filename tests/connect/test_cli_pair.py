@@ -146,3 +146,9 @@ def test_a_plan_computes_nothing(here, saecli):
     assert "12 features at 1.mlp_in and 12 at 1.mlp_out, 144 pairs" in done.out
     assert "Keeps 7, 144, by mean |integrated gradient|, midpoint rule" in done.out
     assert not Path("saecli-runs").exists()
+
+
+def test_what_comes_next_is_the_curve(here, saecli):
+    done = saecli("connect", "lm", *FEW, *PAIR, "--keep", "7")
+    assert done.code == 0, done.err
+    assert "connections-e7.safetensors --counts 7" in done.err + done.out
