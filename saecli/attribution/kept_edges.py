@@ -27,8 +27,8 @@ from saecli.core.dictionary import SparseActs
 
 _NUMBERS: Final = 1 << 23
 """Held at once in the widest layer."""
-_BITS: Final = 62
-"""Sources that one word has room for."""
+_BITS: Final = 52
+"""Sources that one word has room for; sums of so many powers of 2 are exact in double precision."""
 
 
 @torch.no_grad()
@@ -61,11 +61,13 @@ class _AtPositions:
     def __init__(self, pair: FeaturePair, ranks_UF: Tensor, acts: SparseActs) -> None:
         self.pair, self.acts = pair, acts
         never = ranks_UF.numel()
-        self.ranks_TKF = torch.where((acts.values_TK != 0)[..., None], ranks_UF[acts.indices_TK], never)
+        ranks_TKF = torch.where((acts.values_TK != 0)[..., None], ranks_UF[acts.indices_TK], never)
+        self.ranks_TFK = ranks_TKF.transpose(1, 2).contiguous()
+        self.encoder_FD = pair.down.W_enc_DF.T.contiguous()
         self.words_TFW: Tensor | None = None
 
     def update(self, pre_TF: Tensor, count: int, has_F: Tensor, clean_TD: Tensor, counted_T: Tensor) -> None:
-        words_TFW = _words((self.ranks_TKF < count).transpose(1, 2))
+        words_TFW = _words(self.ranks_TFK < count)
         changed_TF = has_F & counted_T[:, None]
         if self.words_TFW is not None:
             changed_TF = changed_TF & ((words_TFW != self.words_TFW).any(-1) | ~self.had_F)
@@ -80,9 +82,9 @@ class _AtPositions:
             rows = row_N[part]
             some = SparseActs(self.acts.indices_TK[rows], self.acts.values_TK[rows] * kept_NK[part])
             out_ND.append(self.pair.down.prepare(self.pair.through(self.pair.decode(some)))[0])
-        into_ND, encoder_FD = torch.cat(out_ND), self.pair.down.W_enc_DF.T
+        into_ND = torch.cat(out_ND)
         for part in torch.arange(len(row_M)).split(max(1, _NUMBERS // clean_TD.shape[1])):
-            value_M = (into_ND[place_M[part]] * encoder_FD[target_M[part]]).sum(1)
+            value_M = (into_ND[place_M[part]] * self.encoder_FD[target_M[part]]).sum(1)
             pre_TF[row_M[part], target_M[part]] = value_M + self.pair.down.b_enc_F[target_M[part]]
 
 
@@ -123,7 +125,8 @@ def _words(kept: Tensor) -> Tensor:
     """bool [..., K] → int64 [..., W], so that equal patterns are equal numbers."""
     words = []
     for part in kept.split(_BITS, dim=-1):
-        words.append((part.long() << torch.arange(part.shape[-1], device=kept.device)).sum(-1))
+        powers_B = 2.0 ** torch.arange(part.shape[-1], dtype=torch.float64, device=kept.device)
+        words.append((part.double() @ powers_B).long())
     return torch.stack(words, -1) if words else torch.zeros(*kept.shape[:-1], 1, dtype=torch.int64, device=kept.device)
 
 
