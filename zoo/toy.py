@@ -95,6 +95,13 @@ FAMILY: Final = Family(
             format="saecli",
             layers=4,
         ),
+        "python-mini-connected": ReleaseEntry(
+            "python-mini",
+            "asset:python-mini-connected",
+            "TopK dictionaries of attention outputs and MLP transcoders of python-mini, 30 connections a feature.",
+            format="saecli",
+            layers=4,
+        ),
         "shakespeare-64x4-staircase": ReleaseEntry(
             "shakespeare-64x4-staircase",
             "hf:davidquarel/topk-staircase-share.shakespeare_64x4",

@@ -48,7 +48,7 @@ def open_connected(
 
     Args:
         suite_name: A suite of the zoo, or a folder.
-        file: Connections; None for those beside the suite.
+        file: Connections; None or ``auto`` for those beside the suite.
         model: The model; empty for the one that the suite was made for.
         limits: Keep so many connections of each feature.
         device: Where everything goes.
@@ -61,7 +61,7 @@ def open_connected(
     from zoo.load import attach, load_connections, load_model, load_suite
 
     whole = load_suite(suite_name, device)
-    connections = load_connections(suite_name, file)
+    connections = load_connections(suite_name, None if file == "auto" else file)
     loaded = load_model(model or whole.info.model, whole.info.processing, device)
     attach(whole, loaded)
     sites = {one.reads for one in connections.modules}

@@ -72,8 +72,9 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     )
     connections: str | None = option(
         None,
-        help="Compute the suite through these connections, of saecli connect, beside random ones.",
-        metavar="FILE",
+        help="Compute the suite through these connections, of saecli connect, beside random ones; auto: those that lie "
+        "beside it.",
+        metavar="FILE|auto",
         complete="files",
         input=True,
         panel="Connections",
