@@ -53,8 +53,8 @@ TEST_ROWS = 20_000
 def make(folder: Path, rows: int) -> tuple[Path, Path]:
     """Vectors of othello-mini before its block 5, for training and for measuring."""
     from saecli.core.site import Site
-    from saecli.train.activations import ActivationStream
     from saecli.learning.reading import open_data
+    from saecli.train.activations import ActivationStream
     from zoo.load import load_model
 
     config = TrainSaeConfig()

@@ -70,12 +70,13 @@ class Choice(Sequence[Pin]):
             floor_N = floor_F.to(nodes.activation_N)[nodes.index_N.clamp_min(0)]
             counts_N &= nodes.activation_N.abs() > floor_N
         if nodes.site == self._thinned and self._fraction < 1:
-            if self._drawn is None:  # from all, also where this is asked once more of the drawn ones
+            drawn_U = self._drawn
+            if drawn_U is None:  # from all, also where this is asked once more of the drawn ones
                 active_U = nodes.index_N[feature_N].unique()
                 generator = torch.Generator().manual_seed(self._seed)
                 order = torch.randperm(len(active_U), generator=generator)[: int(len(active_U) * self._fraction)]
-                self._drawn = active_U[order.to(active_U.device)]
-            counts_N &= torch.isin(nodes.index_N, self._drawn)
+                drawn_U = self._drawn = active_U[order.to(active_U.device)]
+            counts_N &= torch.isin(nodes.index_N, drawn_U)
         return counts_N | ~feature_N | pinned_nodes(nodes, self)
 
 

@@ -75,7 +75,7 @@ def _explained(
     names = neuronpedia_names(config.suite or config.model)
     wanted: dict[str, list[int]] = {}
     for address in known:
-        if address.site in names and address.index is not None:
+        if address.site is not None and address.site in names and address.index is not None:
             wanted.setdefault(names[address.site], []).append(address.index)
     if not wanted:
         progress(f"Neuronpedia does not show {suite.info.name}, as far as is known.")
@@ -83,7 +83,7 @@ def _explained(
     said = Neuronpedia(Cache.at().explanations).explain(wanted.items(), progress)
     return {
         address: replace(one, explanation=said.get((names[address.site], address.index or 0), ""))
-        if address.site in names
+        if address.site is not None and address.site in names
         else one
         for address, one in known.items()
     }

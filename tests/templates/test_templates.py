@@ -20,11 +20,12 @@ from zoo.index import find_data, find_model
 
 NAMES = template_names()
 LAPTOP = [name for name in NAMES if name.endswith("-laptop")]
-EMBEDDED = [name for name in NAMES if name.endswith("-mini")]
+EMBEDDED = [name for name in NAMES if "-mini" in name]
 FULL = [name for name in NAMES if name not in (*LAPTOP, *EMBEDDED)]
 
 SHAPES = {  # layers, width, heads, width of the MLP, positions
     "othello-mini": (8, 128, 4, 512, 59),
+    "python-mini": (4, 128, 4, 512, 256),
     "othellogpt": (8, 512, 8, 2048, 59),
     "chessgpt": (8, 512, 8, 2048, 1023),
     "tinystories-33m": (4, 768, 16, 3072, 2048),
@@ -92,7 +93,7 @@ def test_steps_read_the_same_model_and_data(name):
             assert data in fetched
             assert find_data(data.removeprefix("data:")) is not None
         model = getattr(config, "model", "")
-        if model and not references(model) and model != "othello-mini":
+        if model and not references(model) and model not in ("othello-mini", "python-mini"):
             assert model in fetched
             assert find_model(model) is not None
     assert fetched <= {
