@@ -22,9 +22,10 @@ from saecli.data.samples import Samples
 from saecli.finetune.config import FinetuneConfig
 from saecli.finetune.loop import METRICS, Finetuning
 from saecli.finetune.result import Finetuned, FinetuneResult
-from saecli.finetune.trained import TrainedSuite, peak_rate
+from saecli.finetune.trained import TrainedSuite
 from saecli.formats.connections import NAME, write_connections
 from saecli.formats.suite import rounded, suite_files
+from saecli.learning.rate import peak_rate
 from saecli.learning.reading import data_fingerprint, open_data, open_held_out
 from saecli.learning.tracking import tracked
 from saecli.pruned.quality import PrunedQuality, measure_pruned

@@ -20,18 +20,12 @@ from saecli.data.source import Batch
 from saecli.finetune.config import FinetuneConfig
 from saecli.finetune.masks import Masks
 from saecli.finetune.objective import Objective, Whole, revival
+from saecli.learning.rate import peak_rate
 from saecli.learning.update import Update
 from saecli.pruned.frozen import Frozen
 from saecli.pruned.suite import PrunedRun, PrunedSuite
 
 _BETAS: Final = (0.9, 0.999)
-_BASE_RATE: Final = 1e-3
-_BASE_LATENTS: Final = 1 << 14
-
-
-def peak_rate(latents: int, asked: float | None = None) -> float:
-    """The highest learning rate of a dictionary: as asked, else 1e-3 · sqrt(2^14 / latents)."""
-    return _BASE_RATE * math.sqrt(_BASE_LATENTS / latents) if asked is None else asked
 
 
 class TrainedSuite:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from fractions import Fraction
@@ -14,6 +13,7 @@ from saecli.core.dictionary import DictionaryConfig
 from saecli.core.errors import UsageError
 from saecli.core.model import ModelInfo
 from saecli.core.site import Site
+from saecli.learning.rate import peak_rate
 from saecli.train.jacobian_plan import check_pairs, with_pairs
 from saecli.train.recipes import COMPILED, RECIPES, TIED, TRAINED, TRAINED_AS, sparsity_of
 from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
@@ -156,7 +156,7 @@ def _plan(
         raise UsageError(f"--sparsity-p {table.sparsity_p:g}: --arch {table.arch} has no penalty to anneal.")
     named = {field.name: values.get(field.name, _told(config, table, field.name)) for field in fields(Settings)}
     if named["lr"] is None:
-        named["lr"] = 1e-3 * math.sqrt(2**14 / latents)
+        named["lr"] = peak_rate(latents)
     if named["aux_k"] is None:
         named["aux_k"] = max(1, width // 2)
     if named["decoder_norm"] is None:

@@ -16,8 +16,8 @@ from saecli.data.source import Batch
 from saecli.finetune.config import FinetuneConfig
 from saecli.finetune.loop import Finetuning
 from saecli.finetune.objective import Objective, Whole, revival
-from saecli.finetune.trained import TrainedSuite, peak_rate
-from saecli.learning.rate import learning_rate
+from saecli.finetune.trained import TrainedSuite
+from saecli.learning.rate import learning_rate, peak_rate
 from saecli.pruned.quality import measure_pruned
 from saecli.pruned.suite import PrunedSuite
 from tests.processes import run_ranks
