@@ -207,7 +207,7 @@ def test_text_from_shards_with_a_context_of_its_own(tmp_path, saecli):
         (("traced",), 3, "graph.json cannot be read: The graph is damaged"),
         (("traced", "few"), 2, "traced is a circuit graph and few is none"),
         (("few", "--model", "lm", "--min-faithfulness", "0.8"), 2, "--min-faithfulness is asked of a circuit graph"),
-        (("wired",), 3, "wired holds connections"),
+        (("wired",), 2, "wired holds connections"),
         (("temporal", "--model", "lm"), 2, "temporal dictionary at 0.resid_pre"),
     ],
 )
@@ -296,4 +296,5 @@ def test_plan_and_schema(folder, saecli):
     assert "few: 0 1 2" in done.out
     schema = json.loads(saecli("schema", "validate").out)
     titles = [one["title"] for one in schema["anyOf"]]
-    assert titles == ["saecli.validate/1", "saecli.validate-circuit/1", "saecli.validate-features/1"]
+    kinds = ("", "-circuit", "-connections", "-edges", "-features", "-set", "-dose")
+    assert titles == [f"saecli.validate{kind}/1" for kind in kinds]
