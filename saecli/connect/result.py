@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from saecli.connect.config import PAIR_SCORES
-from saecli.core.result import Result, field_doc
+from saecli.core.result import Result, field_doc, table_lines
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,7 @@ class ConnectResult(Result):
         for one in self.chosen:
             share = one.connections / one.possible if one.possible else 0.0
             rows.append((one.file, f"{one.connections:,}", f"{share:.2%}", _percent(one.kept), _percent(one.overlap)))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines += [
-            "  "
-            + "  ".join(
-                (row[0].ljust(widths[0]), *(text.rjust(n) for text, n in zip(row[1:], widths[1:], strict=True)))
-            )
-            for row in rows
-        ]
+        lines += [f"  {line}" for line in table_lines(rows)]
         if self.correlation is not None:
             lines.append(f"Rank correlation of both halves of the data: {self.correlation:.3f}")
         return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from saecli.core.result import Result, field_doc
+from saecli.core.result import Result, field_doc, table_lines
 
 COLUMNS = ("connections", "CE before", "after", "gap closed", "FVU before", "after", "dead")
 
@@ -76,10 +76,9 @@ class FinetuneResult(Result):
                     f"{one.dead_share:.1%}",
                 )
             )
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return [
             f"{self.model}: CE {self.ce_model:.3f}; through {self.suite} with all connections {self.ce_all:.3f}",
-            *("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows),
+            *table_lines(rows),
         ]
 
     def next_command(self) -> str:
