@@ -17,7 +17,7 @@ Line = Sequence[tuple[float, float, float]]
 def edges_figure(
     counts: Sequence[int], panels: Sequence[tuple[str, Line, Line, Mapping[str, float]]], title: str
 ) -> Figure:
-    """A panel per divergence, over the number of edges on a logarithmic axis.
+    """A panel per divergence, over the number of edges on an axis that is logarithmic from 1 and linear from 0 to 1.
 
     Args:
         counts: Numbers of edges.
@@ -30,7 +30,7 @@ def edges_figure(
     with style():
         figure = Figure(figsize=(4.0 * len(panels), 3.2), layout="constrained")
         for axes, (name, chosen, random, levels) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-            axes.set_xscale("log")
+            axes.set_xscale("symlog", linthresh=1, linscale=0.4)
             for level, line in zip(levels.items(), ((0, (4, 2)), (0, (1, 1.5))), strict=False):
                 axes.axhline(level[1], color=MUTED, linewidth=0.9, linestyle=line, label=level[0])
             for values, colour, marker, label in (

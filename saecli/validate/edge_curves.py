@@ -44,7 +44,7 @@ def plan_edges(config: ValidateConfig, suite_name: str) -> list[str]:
     check_pair(suite, load_model(config.model or suite.info.model, suite.info.processing).info, (up, down))
     counts = _counts(config, connections)
     return [
-        f"Keeps {', '.join(f'{one:,}' for one in counts)} of {connections.n_edges:,} edges from {up} to {down}",
+        f"Keeps {', '.join(f'{one:,}' for one in (0, *counts))} of {connections.n_edges:,} edges from {up} to {down}",
         f"in the order of {connections.score} and {config.draws} random ones, on {config.sequences} held-out sequences",
     ]
 
@@ -69,7 +69,7 @@ def validate_edges(config: ValidateConfig, suite_name: str, run: Run, progress: 
     samples = samples_for(config, data, {suite.info.name: suite}, suite.info.model, model.info, progress)
     ranks_UF = ranks_of(connections, (up, down), config.seed).to(device)
     orders = {OWN: ranks_UF} | {f"random {draw}": _drawn(ranks_UF, config.seed + draw) for draw in range(config.draws)}
-    measured = sorted({*counts, ranks_UF.numel()})
+    measured = sorted({0, *counts, ranks_UF.numel()})
     found = measure_edges(
         model,
         pair,
@@ -115,7 +115,7 @@ def validate_edges(config: ValidateConfig, suite_name: str, run: Run, progress: 
         tokens=found.tokens,
         draws=config.draws,
         ce_model=estimate(found.ce_model),
-        ce_none=estimate(found.ce_none),
+        ce_none=estimate(found.curves[OWN].ce[0]),
         ce_dictionary=estimate(found.ce_dictionary),
         kl_dictionary=estimate(found.kl_dictionary),
         points=points,

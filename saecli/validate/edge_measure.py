@@ -2,10 +2,10 @@
 
     KL              of the model's next-token distribution from that through the edges, nats
     KL to all       of the distribution through all edges from it
-    CE recovered    (CE_none − CE) / (CE_none − CE_model), none: the target dictionary's bias alone
-    area            ∫ KL d ln E / ln(E_max / E_min), trapezium rule
+    CE recovered    (CE_0 − CE) / (CE_0 − CE_model), 0 edges: the target dictionary's bias alone
+    area            ∫ KL d ln E / ln(E_max / E_min), trapezium rule, from the smallest number above 0
 
-All edges go the same way as any other number. What an MLP makes is added to the model's own residual stream; a residual
+None and all edges go the same way as any other number. What an MLP makes is added to the model's own residual stream; a residual
 target replaces it. Intervals are bootstraps over sequences, the same for all numbers.
 """
 
@@ -57,13 +57,12 @@ class EdgeQuality:
     """All orders.
 
     Attributes:
-        ce_model, ce_none, ce_dictionary, kl_dictionary: The model, no edge, and the target's own reconstruction.
+        ce_model, ce_dictionary, kl_dictionary: The model, and the target's own reconstruction.
         curves: By name of the order.
         tokens, sequences: What was measured.
     """
 
     ce_model: Interval
-    ce_none: Interval
     ce_dictionary: Interval
     kl_dictionary: Interval
     curves: dict[str, EdgeCurve]
@@ -91,7 +90,7 @@ def measure_edges(
         pair: The features and what is between them.
         sites: Source and target.
         orders: Name → place of every edge [F_up, F_down]; :data:`OWN` is one of them.
-        counts: Numbers of edges, ascending, 1 at least; the last is all edges.
+        counts: Numbers of edges, ascending; the first is 0, the last all edges.
         held_out: Sequences; positions without a next token (−1) do not count.
         left_out: Tokens whose positions keep the model's values.
         seed: Of the bootstrap.
@@ -122,7 +121,6 @@ def measure_edges(
     table.close(seed)
     found = EdgeQuality(
         table.mean("model"),
-        table.mean("none"),
         table.mean("dictionary"),
         table.mean("dictionary kl"),
         {name: _curve(table, name, counts) for name in orders},
@@ -176,10 +174,8 @@ def _measure_one(
     table.batch((next_S >= 0)[None])
     model_SV = run.logits[0]
     dictionary_SV = logits_of(pair.down.encode(target_SD)[None])[0]
-    ((_, none_SV),) = through(orders[OWN], [0])
     ((_, all_SV),) = through(orders[OWN], [orders[OWN].numel()])
     add(("model",), _nll(model_SV, next_S))
-    add(("none",), _nll(none_SV, next_S))
     add(("dictionary",), _nll(dictionary_SV, next_S))
     add(("dictionary kl",), divergence(model_SV, dictionary_SV))
     for name, ranks_UF in orders.items():
@@ -199,14 +195,14 @@ def _curve(table: SequenceSums, name: str, counts: Sequence[int]) -> EdgeCurve:
             return (none - here) / (none - model)
 
     def area(tokens: np.ndarray, *sums: np.ndarray) -> np.ndarray:
-        return mean_over_log(counts, [one / tokens for one in sums])
+        return mean_over_log(counts[1:], [one / tokens for one in sums])
 
     return EdgeCurve(
         {count: table.mean(name, count, "ce") for count in counts},
         {count: table.mean(name, count, "kl") for count in counts},
         {count: table.mean(name, count, "circuit") for count in counts},
-        {count: table.statistic(recovered, ("none",), (name, count, "ce"), ("model",)) for count in counts},
-        table.statistic(area, ("tokens",), *((name, count, "kl") for count in counts)),
+        {count: table.statistic(recovered, (name, 0, "ce"), (name, count, "ce"), ("model",)) for count in counts},
+        table.statistic(area, ("tokens",), *((name, count, "kl") for count in counts[1:])),
     )
 
 

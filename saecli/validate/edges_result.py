@@ -14,7 +14,7 @@ from saecli.validate.wording import aligned, estimated, number
 class EdgePoint:
     """One number of edges."""
 
-    edges: int = field_doc("Edges", "How many are kept, the strongest.")
+    edges: int = field_doc("Edges", "How many are kept, the strongest; with 0, the target dictionary's bias is all there is.")
     ce: Estimate = field_doc("CE", "Cross-entropy of the next token through them, nats.")
     ce_recovered: Estimate = field_doc(
         "CE recovered", "(CE without edges - CE) / (CE without edges - CE of the model)."
@@ -46,8 +46,8 @@ class EdgesResult(Result):
         "CE of the dictionary", "The target replaced by its own reconstruction, without any source."
     )
     kl_dictionary: Estimate = field_doc("KL of the dictionary", "Of the model's predictions from those.")
-    points: list[EdgePoint] = field_doc("Points", "Every number of edges, ascending; the last is all of them.")
-    area: Estimate = field_doc("Area", "Mean KL over the logarithm of the number of edges (trapezium rule).")
+    points: list[EdgePoint] = field_doc("Points", "Every number of edges, ascending: 0 first, all of them last.")
+    area: Estimate = field_doc("Area", "Mean KL over the logarithm of the number of edges, without 0 (trapezium rule).")
     random_area: Estimate = field_doc("Random area", "The same in random order, mean over draws.")
     better_than_random: Estimate = field_doc("Better than random", "Random area - area, paired.")
     files: list[str] = field_doc("Files", "Files in the run directory.")

@@ -22,7 +22,7 @@ from tests.connect.test_cli_pair import FEW, make
 from tests.twins.kept_edges import slow_targets
 
 MEASURED = ("--sequences", "3", "--data", "othello", "--device", "cpu", "--threads", "1", "--draws", "2")
-COUNTS = (1, 3, 20, 60, 144)
+COUNTS = (0, 1, 3, 20, 60, 144)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_numbers_are_those_of_a_pass_per_number(here, saecli, pair):
     from zoo.load import load_model, load_suite
 
     path = connected(saecli, pair)
-    counts = ",".join(map(str, COUNTS[:-1]))
+    counts = ",".join(map(str, COUNTS[1:-1]))
     done = saecli("validate", "lm/suite", "--edges", path, "--counts", counts, *MEASURED, "--json")
     assert done.code == 0, done.err
     document = json.loads(done.out)
@@ -102,10 +102,13 @@ def test_numbers_are_those_of_a_pass_per_number(here, saecli, pair):
     last = document["points"][-1]
     assert (last["kl_circuit"]["value"], last["random_kl_circuit"]["value"]) == (0, pytest.approx(0, abs=1e-6))
     assert last["random_kl"]["value"] == pytest.approx(last["kl"]["value"], rel=1e-5)
-    values = [np.array(one["kl"]["value"]) for one in document["points"]]
-    assert document["area"]["value"] == pytest.approx(float(mean_over_log(COUNTS, values)))
-    random = [np.array(one["random_kl"]["value"]) for one in document["points"]]
-    assert document["random_area"]["value"] == pytest.approx(float(mean_over_log(COUNTS, random)))
+    first = document["points"][0]
+    assert (first["ce"], first["ce_recovered"]["value"]) == (document["ce_none"], 0)
+    assert [first["random_kl"][end] for end in ("value", "low", "high")] == [first["kl"]["value"]] * 3
+    values = [np.array(one["kl"]["value"]) for one in document["points"][1:]]
+    assert document["area"]["value"] == pytest.approx(float(mean_over_log(COUNTS[1:], values)))
+    random = [np.array(one["random_kl"]["value"]) for one in document["points"][1:]]
+    assert document["random_area"]["value"] == pytest.approx(float(mean_over_log(COUNTS[1:], random)))
     rows = list(csv.DictReader((Path(document["run_directory"]) / "edges.csv").open(encoding="utf-8")))
     assert [float(row["kl"]) for row in rows] == pytest.approx([one["kl"]["value"] for one in document["points"]])
     assert "<svg" in (Path(document["run_directory"]) / "edges.svg").read_text(encoding="utf-8")
@@ -153,4 +156,4 @@ def test_a_plan_says_the_numbers(here, saecli):
     path = connected(saecli, "1.mlp_in:1.mlp_out")
     done = saecli("validate", "lm/suite", "--edges", path, *MEASURED, "--plan")
     assert done.code == 0, done.err
-    assert "Keeps 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 144 of 144 edges" in done.out
+    assert "Keeps 0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 144 of 144 edges" in done.out
