@@ -5,8 +5,8 @@
     CE recovered    (CE_0 − CE) / (CE_0 − CE_model), 0 edges: the target dictionary's bias alone
     area            ∫ KL d ln E / ln(E_max / E_min), trapezium rule, from the smallest number above 0
 
-None and all edges go the same way as any other number. What an MLP makes is added to the model's own residual stream; a residual
-target replaces it. Intervals are bootstraps over sequences, the same for all numbers.
+None and all edges go the same way as any other number. What an MLP makes is added to the model's own residual stream; a
+residual target replaces it. Intervals are bootstraps over sequences, the same for all numbers.
 """
 
 from __future__ import annotations

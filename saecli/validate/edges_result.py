@@ -14,7 +14,7 @@ from saecli.validate.wording import aligned, estimated, number
 class EdgePoint:
     """One number of edges."""
 
-    edges: int = field_doc("Edges", "How many are kept, the strongest; with 0, the target dictionary's bias is all there is.")
+    edges: int = field_doc("Edges", "How many are kept, the strongest; 0 leaves the target dictionary's bias.")
     ce: Estimate = field_doc("CE", "Cross-entropy of the next token through them, nats.")
     ce_recovered: Estimate = field_doc(
         "CE recovered", "(CE without edges - CE) / (CE without edges - CE of the model)."
