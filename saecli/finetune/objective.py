@@ -24,11 +24,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from saecli.core.dictionary import Dictionary
+from saecli.core.divergence import divergence
 from saecli.core.ranks import ONE, Ranks
 from saecli.core.site import Site
 from saecli.data.source import Batch
 from saecli.pruned.frozen import Frozen
-from saecli.pruned.quality import divergence
 from saecli.pruned.suite import PrunedRun, PrunedSuite
 
 

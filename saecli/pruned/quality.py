@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from saecli.core.divergence import divergence
 from saecli.core.errors import InputError
 from saecli.core.intervals import Interval, Key, SequenceSums, ratio
 from saecli.core.progress import Progress, silent
@@ -145,12 +146,6 @@ def _add(
         pattern = pruned.patterns.get(site)
         if pattern is not None:
             table.add((name, "edges", site), edges_used(pruned, pattern, site, run).view(shape))
-
-
-def divergence(from_BSV: Tensor, to_BSV: Tensor) -> Tensor:
-    """KL(softmax(from) ‖ softmax(to)) at every position, nats: [B, S]."""
-    log_from, log_to = from_BSV.log_softmax(-1), to_BSV.log_softmax(-1)
-    return functional.kl_div(log_to, log_from, reduction="none", log_target=True).sum(-1)
 
 
 def edges_used(pruned: PrunedSuite, pattern: Pattern, site: Site, run: PrunedRun) -> Tensor:

@@ -23,13 +23,13 @@ from torch.nn import functional
 
 from saecli.attribution.kept_edges import kept_targets
 from saecli.attribution.pair import FeaturePair
+from saecli.core.divergence import divergence
 from saecli.core.errors import InputError
 from saecli.core.intervals import Interval, SequenceSums
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
 from saecli.core.sample import Sample
 from saecli.core.site import Site
-from saecli.pruned.quality import divergence
 
 OWN: Final = "own"
 _LOGITS: Final = 1 << 24
