@@ -205,7 +205,7 @@ complete -c saecli -n '__saecli_at "train sae"' -l sharing -d 'What the dictiona
 complete -c saecli -n '__saecli_at "train sae"' -l stairs -d 'One staircase over all sites, or one in every block (--kind resid_mid --kind resid_post).' -x -a 'sites blocks'
 complete -c saecli -n '__saecli_at "train sae"' -l tied -d 'The encoder is the decoder, transposed (standard, gated).'
 complete -c saecli -n '__saecli_at "train sae"' -l no-tied -d 'The encoder is the decoder, transposed (standard, gated).'
-complete -c saecli -n '__saecli_at "train sae"' -l jacobian-coefficient -d 'Weight of the Jacobian penalty (jacobian): one number, or one for every layer as in 0.3,1,3.' -x
+complete -c saecli -n '__saecli_at "train sae"' -l jacobian-coefficient -d 'Weight of the Jacobian penalty (jacobian): one number, or one for every layer as in 0.3,1,3. Repeatable.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l jacobian-reduction -d 'What the penalty is over the tokens of a batch (jacobian); sum makes the weight depend on --batch.' -x -a 'mean sum'
 complete -c saecli -n '__saecli_at "train sae"' -l jacobian-tokens -d 'Share of the tokens that the penalty is computed of (jacobian), other ones in every step: 1/8 takes one in eight and counts it eight times.' -x
 complete -c saecli -n '__saecli_at "train sae"' -l jacobian-at -d 'Where the slopes of the model within the penalty are taken (jacobian): its own activations, or what the first dictionary makes of them.' -x -a 'clean reconstruction'

@@ -209,7 +209,7 @@ _saecli_train_sae() {
         '--stairs=[One staircase over all sites, or one in every block (--kind resid_mid --kind resid_post).]:value:(sites blocks)' \
         '--tied[The encoder is the decoder, transposed (standard, gated).]' \
         '--no-tied[The encoder is the decoder, transposed (standard, gated).]' \
-        '--jacobian-coefficient=[Weight of the Jacobian penalty (jacobian): one number, or one for every layer as in 0.3,1,3.]:value: ' \
+        '*--jacobian-coefficient=[Weight of the Jacobian penalty (jacobian): one number, or one for every layer as in 0.3,1,3. Repeatable.]:value: ' \
         '--jacobian-reduction=[What the penalty is over the tokens of a batch (jacobian); sum makes the weight depend on --batch.]:value:(mean sum)' \
         '--jacobian-tokens=[Share of the tokens that the penalty is computed of (jacobian), other ones in every step: 1/8 takes one in eight and counts it eight times.]:value: ' \
         '--jacobian-at=[Where the slopes of the model within the penalty are taken (jacobian): its own activations, or what the first dictionary makes of them.]:value:(clean reconstruction)' \

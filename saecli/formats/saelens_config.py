@@ -271,8 +271,8 @@ def _kept_options(stated: Any, arch: str, n_latents: int, path: Path) -> dict[st
     kept = {key: stated[key] for key in _KEPT.get(arch, ()) if key in stated}
     if "threshold" in kept:
         _number(kept["threshold"], "threshold", path)
-    if not isinstance(kept.get("jacobian", True), bool):
-        raise InputError(f"{path} has jacobian = {kept['jacobian']!r}, expected true or false.")
+    if not isinstance(kept.get("jacobian", True), bool | Mapping):
+        raise InputError(f"{path} has jacobian = {kept['jacobian']!r}, expected its coefficient and reduction.")
     if type(kept.get("k", 1)) is not int:
         raise InputError(f"{path} has k = {kept['k']!r}, expected a whole number.")
     sizes = kept.get("group_sizes", [n_latents])

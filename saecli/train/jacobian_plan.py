@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import isfinite
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from saecli.core.errors import UsageError
 from saecli.core.model import HookedModel
@@ -21,7 +21,7 @@ KINDS: Final = (("mlp_in", "mlp_out"), ("resid_mid", "resid_post"))
 """Sites that pair: the MLP layer, the MLP block."""
 
 _FLAGS: Final = {
-    "jacobian_coefficient": "1",
+    "jacobian_coefficient": ("1",),
     "jacobian_reduction": "mean",
     "jacobian_tokens": "1",
     "jacobian_at": "clean",
@@ -37,8 +37,8 @@ def check_pairs(table: SaeTable, config: TrainSaeConfig) -> None:
     if table.arch != JACOBIAN:
         for name, usual in _FLAGS.items():
             if (value := getattr(table, name)) != usual:
-                flag = name.replace("_", "-")
-                raise UsageError(f"--{flag} {value} is of --arch {JACOBIAN}, not of --arch {table.arch}.")
+                flag, said = name.replace("_", "-"), value if isinstance(value, str) else " ".join(value)
+                raise UsageError(f"--{flag} {said} is of --arch {JACOBIAN}, not of --arch {table.arch}.")
         return
     if config.activations:
         raise UsageError(f"--arch {JACOBIAN} is for two sites of a model, and --activations are of one.")
@@ -47,16 +47,43 @@ def check_pairs(table: SaeTable, config: TrainSaeConfig) -> None:
             f"--arch {JACOBIAN}: {' and '.join(table.kind)} {'do' if len(table.kind) > 1 else 'does'} not pair.",
             "Choose --kind mlp_in --kind mlp_out, or --kind resid_mid --kind resid_post.",
         )
-    _ = _coefficients(table), _every(table)
+    _ = coefficients(table), _every(table)
 
 
-def with_pairs(table: SaeTable, plans: Sequence[TrainerConfig], number: int) -> list[TrainerConfig]:
+class Coefficients(tuple[float, ...]):
+    """What the penalty weighs: one number, or one for every layer. As text what the suite is called: 0.3, 0.3_1_3."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "_".join(f"{one:g}" for one in self)
+
+
+def coefficients(table: SaeTable) -> dict[str, tuple[Coefficients, ...]]:
+    """The weights of a table's penalty by the flag's name, each of which trains a suite; nothing for other tables.
+
+    Raises:
+        UsageError: They are no numbers from 0, or one is there twice.
+    """
+    if table.arch != JACOBIAN:
+        return {}
+    found = tuple(map(_parsed, table.jacobian_coefficient))
+    names = [str(one) for one in found]
+    if twice := next((name for number, name in enumerate(names) if name in names[:number]), None):
+        raise UsageError(f"--jacobian-coefficient {twice.replace('_', ',')} is there twice.", "Say every value once.")
+    return {"jacobian_coefficient": found}
+
+
+def with_pairs(
+    table: SaeTable, plans: Sequence[TrainerConfig], number: int, values: Mapping[str, Any]
+) -> list[TrainerConfig]:
     """The plans of a table with their penalties.
 
     Args:
         table: Whose they are.
         plans: Of one suite.
         number: The table's.
+        values: What the suite has of the table's sweeps.
 
     Raises:
         UsageError: There are not as many coefficients as layers.
@@ -64,28 +91,28 @@ def with_pairs(table: SaeTable, plans: Sequence[TrainerConfig], number: int) -> 
     if table.arch != JACOBIAN:
         return list(plans)
     layers = sorted({plan.dictionary.reads.layer for plan in plans})
-    coefficients = _coefficients(table)
-    if len(coefficients) not in (1, len(layers)):
+    weights: Coefficients = values["jacobian_coefficient"]
+    if len(weights) not in (1, len(layers)):
         raise UsageError(
-            f"--jacobian-coefficient {table.jacobian_coefficient} has {len(coefficients)} numbers, and there are "
+            f"--jacobian-coefficient {str(weights).replace('_', ',')} has {len(weights)} numbers, and there are "
             f"{len(layers)} layers: {', '.join(map(str, layers))}.",
             "Give one number, or one for every layer.",
         )
-    by_layer = dict(zip(layers, coefficients * (len(layers) if len(coefficients) == 1 else 1), strict=True))
-    return [
-        replace(
-            plan,
-            dictionary=replace(plan.dictionary, options={**plan.dictionary.options, "jacobian": True}),
-            pairing=Pairing(
-                group=f"{number}.{plan.dictionary.reads.layer}",
-                coefficient=by_layer[plan.dictionary.reads.layer],
-                reduction=table.jacobian_reduction,
-                every=_every(table),
-                at=table.jacobian_at,
-            ),
+    by_layer = dict(zip(layers, weights * (len(layers) if len(weights) == 1 else 1), strict=True))
+    paired = []
+    for plan in plans:
+        layer = plan.dictionary.reads.layer
+        pairing = Pairing(
+            group=f"{number}.{layer}",
+            coefficient=by_layer[layer],
+            reduction=table.jacobian_reduction,
+            every=_every(table),
+            at=table.jacobian_at,
         )
-        for plan in plans
-    ]
+        said = {"coefficient": pairing.coefficient, "reduction": pairing.reduction, "at": pairing.at}
+        dictionary = replace(plan.dictionary, options={**plan.dictionary.options, "jacobian": said})
+        paired.append(replace(plan, dictionary=dictionary, pairing=pairing))
+    return paired
 
 
 def check_paths(plans: Sequence[TrainerConfig], model: HookedModel) -> None:
@@ -100,19 +127,19 @@ def check_paths(plans: Sequence[TrainerConfig], model: HookedModel) -> None:
         mlp_path(model, layer, block=False)
 
 
-def _coefficients(table: SaeTable) -> tuple[float, ...]:
+def _parsed(text: str) -> Coefficients:
     found = []
-    for part in table.jacobian_coefficient.split(","):
+    for part in text.split(","):
         try:
             found.append(float(part))
         except ValueError:
             found.append(-1.0)
         if not isfinite(found[-1]) or found[-1] < 0:
             raise UsageError(
-                f"--jacobian-coefficient {table.jacobian_coefficient}: {part.strip()!r} is no number from 0.",
+                f"--jacobian-coefficient {text}: {part.strip()!r} is no number from 0.",
                 "Give one number, or one for every layer: 0.1,0.3.",
             )
-    return tuple(found)
+    return Coefficients(found)
 
 
 def _every(table: SaeTable) -> int:

@@ -34,8 +34,8 @@ PRECISIONS: Final = {"fp32": "float32", "fp64": "float64", "bf16": "float32", "b
 class SaeTable(CommandConfig):
     """One ``[[sae]]`` table: dictionaries of one architecture at some sites.
 
-    Every value of k, sparsity_weight or target_l0, whichever sets the sparsity of the architecture, and every width
-    makes a suite of its own.
+    Every value of k, sparsity_weight or target_l0, whichever sets the sparsity of the architecture, every width and
+    every jacobian_coefficient makes a suite of its own.
     """
 
     name: str = option("", help="First part of the names of its suites, if there are several.")
@@ -66,7 +66,11 @@ class SaeTable(CommandConfig):
     sharing: str = option("weights", help="What the dictionaries of a staircase have in common.", choices=SHARING)
     stairs: str = option("sites", help="A staircase over all sites, or one in every block.", choices=STAIRS)
     tied: bool = option(False, help="The encoder is the decoder, transposed (standard, gated).")
-    jacobian_coefficient: str = option("1", help="Weight of the Jacobian penalty (jacobian), or one for every layer.")
+    jacobian_coefficient: tuple[str, ...] = option(
+        ("1",),
+        help="Weight of the Jacobian penalty (jacobian), or one for every layer as in 0.3,1,3; several train several "
+        "suites.",
+    )
     jacobian_reduction: str = option("mean", help="Of the penalty over tokens (jacobian).", choices=REDUCTIONS)
     jacobian_tokens: str = option("1", help="Share of the tokens that the penalty is computed of (jacobian): 1/8.")
     jacobian_at: str = option("clean", help="Where the model's slopes are taken (jacobian).", choices=JACOBIAN_AT)
@@ -171,9 +175,9 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
         panel="Dictionaries",
     )
     tied: bool = option(False, help="The encoder is the decoder, transposed (standard, gated).", panel="Dictionaries")
-    jacobian_coefficient: str = option(
-        "1",
-        help="Weight of the Jacobian penalty (jacobian): one number, or one for every layer as in 0.3,1,3.",
+    jacobian_coefficient: tuple[str, ...] = option(
+        ("1",),
+        help="Weight of the Jacobian penalty (jacobian): one number, or one for every layer as in 0.3,1,3. Repeatable.",
         metavar="LIST",
         panel="Dictionaries",
     )

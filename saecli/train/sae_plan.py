@@ -14,7 +14,7 @@ from saecli.core.errors import UsageError
 from saecli.core.model import ModelInfo
 from saecli.core.site import Site
 from saecli.learning.rate import peak_rate
-from saecli.train.jacobian_plan import check_pairs, with_pairs
+from saecli.train.jacobian_plan import check_pairs, coefficients, with_pairs
 from saecli.train.recipes import COMPILED, RECIPES, TIED, TRAINED, TRAINED_AS, sparsity_of
 from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
 from saecli.train.settings import Settings
@@ -22,7 +22,13 @@ from saecli.train.staircase_plan import check_staircase, step_widths, with_shari
 from saecli.train.trainer import TrainerConfig
 
 _ROUNDED: Final = Fraction(1, 1000)  # that shares written as decimals may miss 1 by
-_SUITE_NAMES: Final = {"latents": "f{}", "k": "k{}", "sparsity_weight": "w{:g}", "target_l0": "l0-{:g}"}
+_SUITE_NAMES: Final = {
+    "latents": "f{}",
+    "k": "k{}",
+    "sparsity_weight": "w{:g}",
+    "target_l0": "l0-{:g}",
+    "jacobian_coefficient": "j{}",
+}
 
 
 _ONLY_WITH: Final = {
@@ -54,7 +60,7 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
             planned = []
             for sites, own in step_widths(table, _table_sites(table, info), values, info):
                 planned.append(_plan(config, table, sites, own, info, variant))
-            planned = with_pairs(table, planned, number)
+            planned = with_pairs(table, planned, number, values)
             for plan in with_sharing(table, planned, number, own_lr=_told(config, table, "lr") is None):
                 sites = plan.dictionary.reads, plan.dictionary.writes
                 if (variant, sites[0]) in plans:
@@ -77,11 +83,12 @@ def _recipe(table: SaeTable) -> str:
 
 
 def _sweeps(table: SaeTable) -> dict[str, tuple[Any, ...]]:
-    """The settings of which every value makes a suite: the width, and what sets the sparsity of the architecture."""
+    """The settings of which every value makes a suite: the width, what sets the sparsity, the weight of a Jacobian."""
     sparsity = sparsity_of(_recipe(table), table.l0_loss)
     if not sparsity:
         return {}
-    return ({} if table.widths else {"latents": table.latents}) | {sparsity: getattr(table, sparsity)}
+    widths = {} if table.widths else {"latents": table.latents}
+    return widths | {sparsity: getattr(table, sparsity)} | coefficients(table)
 
 
 def _check_values(table: SaeTable) -> None:

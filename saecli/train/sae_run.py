@@ -28,6 +28,7 @@ from saecli.learning.checkpoint import Mirror
 from saecli.learning.reading import describe_data, open_data, open_held_out
 from saecli.learning.tracking import tracked
 from saecli.train.activation_cache import RememberingModel
+from saecli.train.jacobian_held_out import measure_pairs
 from saecli.train.jacobian_plan import check_paths
 from saecli.train.left_out import left_out
 from saecli.train.products import has_bf16
@@ -61,8 +62,9 @@ class TrainedDictionary:
     jacobian: float | None = field_doc(
         "Jacobian",
         "Of a Jacobian-sparse pair, at the site written: mean size of the derivative of an active feature by one at "
-        "the site read, over the last steps of training.",
+        "the site read; without held-out data over the last steps of training.",
     )
+    jacobian_coefficient: float | None = field_doc("Jacobian coefficient", "Of such a pair: what that weighed.")
     ce_recovered: float | None = field_doc("CE recovered", "Against mean ablation; null if not measured.")
     allowed_kept: float | None = field_doc("Legal kept", "Legal-move rate over the model's own; null if not measured.")
 
@@ -228,7 +230,8 @@ def _on_model(config: TrainSaeConfig, run: Run, progress: Progress) -> tuple[Sae
             model, suites, data.held_out, data.fitting, firing=data.firing, seed=config.seed, progress=progress
         )
         run.write_json("fidelity.json", {name: one.to_json() for name, one in fidelity.items()})
-        suites = {name: _measured(suite, fidelity[name]) for name, suite in suites.items()}
+        jacobians = measure_pairs(model, suites, data.held_out)
+        suites = {name: _measured(suite, fidelity[name], jacobians.get(name, {})) for name, suite in suites.items()}
         chunks = _l0_per_chunk(plans, fidelity)
     return trained, suites, chunks
 
@@ -249,10 +252,13 @@ def _folder(variant: str) -> str:
     return f"suite-{variant}" if variant else "suite"
 
 
-def _measured(suite: Suite, fidelity: SuiteFidelity) -> Suite:
-    """The suite with its numbers, which are told by the site written, by the site read."""
+def _measured(suite: Suite, fidelity: SuiteFidelity, jacobians: Mapping[Site, float]) -> Suite:
+    """The suite with its numbers, which are told by the site written, by the site read; with the Jacobians of pairs."""
     by_site = fidelity.measured()
-    return with_measurements(suite, {reads: by_site[config.writes] for reads, config in suite.configs.items()})
+    measured = {reads: dict(by_site[config.writes]) for reads, config in suite.configs.items()}
+    for site, mean in jacobians.items():
+        measured[site]["jacobian"] = mean
+    return with_measurements(suite, measured)
 
 
 def _rows(
@@ -272,7 +278,10 @@ def _rows(
                 l0_per_chunk=chunks.get(site) or last[site].get("l0_per_chunk"),
                 variance_explained=numbers["variance_explained"],
                 dead_share=numbers["dead_share"],
-                jacobian=last[site].get("jacobian"),
+                jacobian=numbers.get("jacobian"),
+                jacobian_coefficient=config.options["jacobian"]["coefficient"]
+                if "jacobian" in config.options
+                else None,
                 ce_recovered=numbers.get("ce_recovered_mean"),
                 allowed_kept=numbers.get("allowed_kept"),
             )

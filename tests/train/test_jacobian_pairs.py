@@ -9,11 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from saecli.core.errors import UsageError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.core.hooks import thin_gpt
 from saecli.core.ranks import ONE, ranks_here
+from saecli.core.sample import Sample
+from saecli.core.site import Site
 from saecli.formats.gpt_circuits_write import write
+from saecli.formats.saelens import read_saelens
+from saecli.formats.suite import read_suite, write_suite
+from saecli.train.jacobian_held_out import measure_pairs
 from saecli.train.jacobian_pair import pair_up
 from saecli.train.sae import train_sae
 from saecli.train.sae_config import SaeTable, TrainSaeConfig
@@ -27,7 +32,7 @@ from tests.train.test_sae import same_bits
 from tests.twins.jacobian import absolute_jacobian
 
 CPU = torch.device("cpu")
-LAYER = SaeTable(arch="jacobian", kind=("mlp_in", "mlp_out"), k=(3,), latents=(24,), jacobian_coefficient="0.3,2")
+LAYER = SaeTable(arch="jacobian", kind=("mlp_in", "mlp_out"), k=(3,), latents=(24,), jacobian_coefficient=("0.3,2",))
 BLOCK = replace(LAYER, kind=("resid_mid", "resid_post"))
 
 
@@ -92,7 +97,7 @@ def active(trainer: DictionaryTrainer, vectors: torch.Tensor) -> list[list[int]]
 @pytest.mark.parametrize(("table", "norm"), [(LAYER, "layer"), (BLOCK, "layer"), (BLOCK, "dynamic_tanh")])
 def test_a_step_has_the_loss_and_the_gradients_of_the_formula(table, norm, at):
     """fp64 autograd through the model between the two, in its own units."""
-    plain = OnePair(replace(table, jacobian_coefficient="0"), norm)
+    plain = OnePair(replace(table, jacobian_coefficient=("0",)), norm)
     asked = OnePair(replace(table, jacobian_at=at, jacobian_reduction="sum" if at == "clean" else "mean"), norm)
     (first, alone), (same, out) = plain.step(), asked.step()
     reads, writes = asked.trainers
@@ -146,7 +151,7 @@ def test_a_share_of_the_tokens_is_right_on_average():
 TABLES = {
     "layer": LAYER,
     "block": replace(BLOCK, jacobian_tokens="1/4"),
-    "reconstruction": replace(LAYER, jacobian_at="reconstruction", jacobian_coefficient="1"),
+    "reconstruction": replace(LAYER, jacobian_at="reconstruction", jacobian_coefficient=("1",)),
 }
 
 
@@ -163,9 +168,9 @@ def test_without_weight_pairs_are_topk_bit_for_bit_and_with_it_jacobians_are_sma
     free, alone, sparse = (
         trained(table, tmp_path / name)
         for name, table in {
-            "free": replace(LAYER, jacobian_coefficient="0"),
+            "free": replace(LAYER, jacobian_coefficient=("0",)),
             "alone": SaeTable(kind=LAYER.kind, k=(3,), latents=(24,)),
-            "sparse": replace(LAYER, jacobian_coefficient="5"),
+            "sparse": replace(LAYER, jacobian_coefficient=("5",)),
         }.items()
     )
     assert same_bits(free, alone)
@@ -227,21 +232,23 @@ def test_gpt_circuits_folders_say_that_pairs_are_jacobian(kinds, dropped, varian
         ({"kind": ("mlp_in", "resid_post")}, "mlp_in and resid_post do not pair"),
         ({"kind": ("resid_pre",)}, "resid_pre does not pair"),
         ({"kind": ("mlp_in>mlp_out",)}, "mlp_in>mlp_out does not pair"),
-        ({"jacobian_coefficient": "1,2,3"}, "has 3 numbers, and there are 2 layers: 0, 1"),
-        ({"jacobian_coefficient": "1,2", "layers": "1"}, "has 2 numbers, and there are 1 layers: 1"),
-        ({"jacobian_coefficient": "1,x"}, "'x' is no number from 0"),
-        ({"jacobian_coefficient": "-1"}, "'-1' is no number from 0"),
-        ({"jacobian_coefficient": "nan"}, "'nan' is no number from 0"),
+        ({"jacobian_coefficient": ("1,2,3",)}, "has 3 numbers, and there are 2 layers: 0, 1"),
+        ({"jacobian_coefficient": ("1,2",), "layers": "1"}, "has 2 numbers, and there are 1 layers: 1"),
+        ({"jacobian_coefficient": ("1,x",)}, "'x' is no number from 0"),
+        ({"jacobian_coefficient": ("-1",)}, "'-1' is no number from 0"),
+        ({"jacobian_coefficient": ("nan",)}, "'nan' is no number from 0"),
+        ({"jacobian_coefficient": ("1", "2", "1.0")}, "--jacobian-coefficient 1 is there twice"),
+        ({"jacobian_coefficient": ("0.3", "1,2,3")}, "--jacobian-coefficient 1,2,3 has 3 numbers"),
         ({"jacobian_tokens": "2/3"}, "--jacobian-tokens 2/3: expected 1, or one in so many such as 1/8"),
         ({"jacobian_tokens": "0"}, "--jacobian-tokens 0"),
-        ({"arch": "topk", "jacobian_coefficient": "2"}, "--jacobian-coefficient 2 is of --arch jacobian"),
+        ({"arch": "topk", "jacobian_coefficient": ("2",)}, "--jacobian-coefficient 2 is of --arch jacobian"),
         ({"arch": "topk", "jacobian_at": "reconstruction"}, "--jacobian-at reconstruction is of --arch jacobian"),
         ({"tied": True}, "--tied is for"),
         ({"widths": "20,30"}, "--widths 20,30 is of a staircase"),
     ],
 )
 def test_what_does_not_pair_is_named_before_training(changes, message):
-    table = replace(LAYER, **({"jacobian_coefficient": "1"} | changes if "arch" in changes else changes))
+    table = replace(LAYER, **({"jacobian_coefficient": ("1",)} | changes if "arch" in changes else changes))
     with pytest.raises(UsageError, match=message):
         plan_dictionaries(TrainSaeConfig(sae=(table,)), tiny_model().info)
 
@@ -257,17 +264,70 @@ def test_coefficients_are_of_layers_and_several_k_make_several_suites():
         plan_dictionaries(TrainSaeConfig(arch="jacobian", activations=("x.npy",)), tiny_model().info)
 
 
+def test_every_coefficient_makes_a_suite_that_remembers_it_and_is_trained_as_alone(tmp_path):
+    swept = replace(LAYER, jacobian_coefficient=("0", "0.3", "0.30,2"), latents=(16, 24))
+    plans = plan_dictionaries(TrainSaeConfig(sae=(swept,)), tiny_model().info)
+    names = ["f16-j0", "f16-j0.3", "f16-j0.3_2", "f24-j0", "f24-j0.3", "f24-j0.3_2"]
+    assert sorted({plan.variant for plan in plans}) == names
+    found = trained(swept, tmp_path / "all")
+    assert list(found.suites) == names
+    alone = trained(LAYER, tmp_path / "alone")
+    for site, dictionary in alone.suites[""].items():
+        for name, value in dictionary.state_dict().items():
+            assert torch.equal(value, found.suites["f24-j0.3_2"][site].state_dict()[name])
+    write_suite(found.suites["f24-j0.3_2"], tmp_path / "stored")
+    stored = read_suite(tmp_path / "stored")
+    for site, config in stored.configs.items():
+        said = {"coefficient": (0.3, 2.0)[site.layer], "reduction": "mean", "at": "clean"}
+        assert config.options["jacobian"] == stored[site].config.options["jacobian"] == said
+    path = tmp_path / "stored" / "0.mlp_in" / "cfg.json"
+    document = json.loads(path.read_text())
+    document["metadata"]["saecli_options"]["jacobian"] = 0.3
+    path.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"jacobian = 0\.3, expected its coefficient and reduction"):
+        read_saelens(path.parent)
+
+
+@pytest.mark.parametrize("at", ["clean", "reconstruction"])
+@pytest.mark.parametrize("table", [LAYER, BLOCK])
+def test_held_out_jacobians_are_the_formulas(table, at, tmp_path):
+    """fp64 autograd by token; positions that do not count are left out."""
+    suite = trained(replace(table, jacobian_at=at), tmp_path).suites[""]
+    model = tiny_model()
+    tokens_BS = torch.randint(3, 61, (3, 20), generator=torch.Generator().manual_seed(5))
+    next_BS = tokens_BS.roll(-1, 1).masked_fill(tokens_BS % 4 == 0, -1)
+    found = measure_pairs(model, {"one": suite}, [Sample(tokens_BS, next_BS)])["one"]
+    model.module.double()
+    reads, writes = (Site(1, kind) for kind in table.kind)
+    assert set(found) == {Site(0, writes.kind), writes}
+    run = model.run(tokens_BS, read=(reads, writes))
+    x_TD, y_TD = (run.sites[site][next_BS >= 0] for site in (reads, writes))
+    first, second = (suite[site].double() for site in (reads, writes))
+    lists = [
+        [row.nonzero()[:, 0].tolist() for row in one.encode(rows)] for one, rows in ((first, x_TD), (second, y_TD))
+    ]
+    at_TD = x_TD if at == "clean" else first(x_TD)
+    part, block = model.block(1), table is BLOCK
+    through = (lambda x: x + part.mlp(part.ln2(x[None]))[0]) if block else (lambda x: part.mlp(x[None])[0])
+    total = absolute_jacobian(through, at_TD.detach(), first.W_dec_FD, second.W_enc_DF, lists[0], lists[1])
+    assert found[writes] == pytest.approx(float(total.detach()) / (9 * len(x_TD)), rel=1e-5)
+
+
 def test_the_command_trains_pairs_and_says_how_large_their_jacobians_are(saecli, tmp_path):
     flags = ["--arch", "jacobian", "--layers", "1:3", "--latents", "64", "--k", "4", "--held-out", "4"]
     sizes = ["--tokens", "3000", "--batch", "500", "--buffer", "1500", "--seed", "3", "--jacobian-tokens", "1/2"]
-    done = saecli("train", "sae", "othello-mini", *flags, *sizes, "--out", "pairs", "--json")
+    sweep = ["--jacobian-coefficient", "0", "--jacobian-coefficient", "0.5"]
+    done = saecli("train", "sae", "othello-mini", *flags, *sizes, *sweep, "--out", "pairs", "--json")
     assert done.code == 0, done.err
-    rows = json.loads(done.out)["dictionaries"]
+    rows = [row for row in json.loads(done.out)["dictionaries"] if row["suite"] == "suite-j0.5"]
     assert [row["site"] for row in rows] == ["1.mlp_in", "1.mlp_out", "2.mlp_in", "2.mlp_out"]
     assert {row["arch"] for row in rows} == {"topk"}
     assert [row["jacobian"] is None for row in rows] == [True, False] * 2
     assert all(row["jacobian"] > 0 for row in rows[1::2])
-    done = saecli("convert", "pairs/suite", "theirs", "--to", "gpt-circuits")
+    assert {row["jacobian_coefficient"] for row in rows} == {0.5}
+    stored = read_suite(tmp_path / "pairs" / "suite-j0.5").info.measured
+    assert [stored[Site.parse(row["site"])].get("jacobian") for row in rows] == [row["jacobian"] for row in rows]
+    done = saecli("convert", "pairs/suite-j0.5", "theirs", "--to", "gpt-circuits")
     assert done.code == 0, done.err
     theirs = json.loads((tmp_path / "theirs" / "sae.json").read_text())
     assert theirs["sae_variant"] == "jsae_layer"
@@ -278,7 +338,7 @@ def test_the_command_trains_pairs_and_says_how_large_their_jacobians_are(saecli,
 
 
 def test_pairs_need_room_for_the_neurons_between_them():
-    asked = TrainSaeConfig(sae=(replace(LAYER, jacobian_coefficient="1"),), batch=1000)
+    asked = TrainSaeConfig(sae=(replace(LAYER, jacobian_coefficient=("1",)),), batch=1000)
     pairs = plan_dictionaries(asked, tiny_model().info)
     alone = [replace(plan, pairing=None) for plan in pairs]
     more = memory_need(asked, pairs, 1).steps - memory_need(asked, alone, 1).steps
