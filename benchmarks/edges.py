@@ -121,9 +121,16 @@ def main() -> None:
     counts = sorted({round(args.features ** (2 * step / 34)) for step in range(35)})
     here = slice(0, LENGTH)
     one = SparseActs(acts.indices_TK[here], acts.values_TK[here])
+
+    def sweep() -> Tensor:
+        found_CTF = torch.empty(len(counts), LENGTH, args.features)
+        for kept in kept_targets(pair, ranks_UF, counts, one, clean_TD[here], counted_T[here]):
+            found_CTF[kept.counts, kept.positions_T] = kept.targets_CTF
+        return found_CTF
+
     compare(
         f"sweep, {len(counts)} numbers",
-        lambda: torch.stack(list(kept_targets(pair, ranks_UF, counts, one, clean_TD[here], counted_T[here]))),
+        sweep,
         lambda: torch.stack([grouped(pair, ranks_UF < count, acts_TU[here]) for count in counts]),
         args.pairs,
         1.0,

@@ -14,9 +14,7 @@ coordinates at a time: they are made again on the way back.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
-from functools import cache
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -24,6 +22,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.nn import functional
 
+from saecli.core.sampled import sampled
 from saecli.pruned.pattern import Pattern
 
 _POSITIONS: Final = 64
@@ -86,7 +85,7 @@ class _EdgeSums(Function):
         weights_HE = values_TK.new_zeros(len(left_HFE), pattern.n_edges)
         for head, block in _blocks(left_HFE, heads):
             right_NE = torch.cat([_right(decoder, block, heads) for decoder in decoders_FD])
-            weights_HE[head] += sampled(pattern, _left(left_HFE, block, heads), right_NE)
+            weights_HE[head] += sampled(pattern.indptr_F1, pattern.columns_E, _left(left_HFE, block, heads), right_NE)
         gated_HE = weights_HE if gates_E is None else weights_HE * gates_E
         for tokens, after, mix_HAP in _chunks(len(out_TF), heads):
             x_NP = _dense(pattern, indices_TK[tokens], values_TK[tokens])
@@ -188,28 +187,6 @@ def _visited(across: Pattern, indices_PK: Tensor, values_PK: Tensor, grad_HFP: T
     return functional.embedding_bag(
         row_V, table, first_E, mode="sum", per_sample_weights=value_A.index_select(0, place_V)
     )
-
-
-def sampled(pattern: Pattern, left_FE: Tensor, right_NE: Tensor) -> Tensor:
-    """left · rightᵀ at the connections alone: [E]."""
-    _quiet()
-    left_FE, right_NE = left_FE.contiguous(), right_NE.contiguous()
-    empty = torch.sparse_csr_tensor(
-        pattern.indptr_F1,
-        pattern.columns_E,
-        left_FE.new_zeros(pattern.n_edges),
-        (pattern.n_down, pattern.n_up),
-        check_invariants=False,
-    )
-    return torch.sparse.sampled_addmm(empty, left_FE, right_NE.T, beta=0).values()
-
-
-@cache
-def _quiet() -> None:
-    """Let torch say once, to nobody, that its CSR tensors are in beta."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        torch.sparse_csr_tensor(torch.tensor([0, 0]), torch.tensor([]).long(), torch.tensor([]), (1, 1))
 
 
 def summed(pattern: Pattern, weights_E: Tensor, x_NX: Tensor) -> Tensor:

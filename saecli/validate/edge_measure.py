@@ -12,18 +12,16 @@ residual target replaces it. Intervals are bootstraps over sequences, the same f
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from saecli.attribution.kept_edges import kept_targets
 from saecli.attribution.pair import FeaturePair
-from saecli.core.divergence import divergence
 from saecli.core.errors import InputError
 from saecli.core.intervals import Interval, SequenceSums
 from saecli.core.model import HookedModel
@@ -152,41 +150,49 @@ def _measure_one(
     counted_S = ~torch.isin(tokens_1S[0], tokens_1S.new_tensor(list(left_out)))
     acts, together = pair.up.encode_sparse(clean_SD), max(1, _LOGITS // run.logits.numel())
 
-    def logits_of(acts_NSF: Tensor) -> Tensor:
-        made_NSD = pair.down.decode(acts_NSF).where(counted_S[:, None], target_SD) + beside_SD
-        found = model.run_from(after, made_NSD).logits
+    def logs_of(made_NSD: Tensor) -> Tensor:
+        """Log probabilities [N, S, V] of what comes next."""
+        found = model.run_from(after, made_NSD.where(counted_S[:, None], target_SD) + beside_SD).logits
         assert found is not None  # noqa: S101
-        return found
+        return found.log_softmax(-1)
 
-    def through(ranks_UF: Tensor, wanted: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
-        """Logits [S, V] by number of edges, several in one pass of what follows."""
-        waiting: list[tuple[int, Tensor]] = []
-        for count, made_SF in zip(wanted, kept_targets(pair, ranks_UF, wanted, acts, clean_SD, counted_S), strict=True):
-            waiting.append((count, made_SF))
-            if len(waiting) == together or count == wanted[-1]:
-                logits_NSV = logits_of(torch.stack([made for _, made in waiting]))
-                yield from zip((count for count, _ in waiting), logits_NSV, strict=True)
-                waiting = []
-
-    def add(key: tuple[object, ...], values_S: Tensor) -> None:
+    def add(values_S: Tensor, *key: object) -> None:
         table.add(key, values_S[None])
 
     table.batch((next_S >= 0)[None])
-    model_SV = run.logits[0]
-    dictionary_SV = logits_of(pair.down.encode(target_SD)[None])[0]
-    ((_, all_SV),) = through(orders[OWN], [orders[OWN].numel()])
-    add(("model",), _nll(model_SV, next_S))
-    add(("dictionary",), _nll(dictionary_SV, next_S))
-    add(("dictionary kl",), divergence(model_SV, dictionary_SV))
-    for name, ranks_UF in orders.items():
-        for count, kept_SV in through(ranks_UF, counts):
-            add((name, count, "ce"), _nll(kept_SV, next_S))
-            add((name, count, "kl"), divergence(model_SV, kept_SV))
-            add((name, count, "circuit"), divergence(all_SV, kept_SV))
+    model_SV = run.logits[0].log_softmax(-1)
+    (dictionary_SV,) = logs_of(pair.down.reconstruct(target_SD)[None])
+    add(_nll(model_SV, next_S), "model")
+    add(_nll(dictionary_SV, next_S), "dictionary")
+    add(_divergence(model_SV, dictionary_SV), "dictionary kl")
+    whole_SV: Tensor | None = None
+    for name in sorted(orders, key=lambda name: name != OWN):
+        made_CSD = torch.zeros_like(target_SD).repeat(len(counts), 1, 1)
+        for kept in kept_targets(pair, orders[name], counts, acts, clean_SD, counted_S):
+            made_CSD[kept.counts, kept.positions_T] = pair.down.decode(kept.targets_CTF)
+        for end in range(len(counts), 0, -together):  # from the last, through all edges, which the others are held to
+            part = slice(max(0, end - together), end)
+            kept_NSV = logs_of(made_CSD[part])
+            whole_SV = kept_NSV[-1] if whole_SV is None else whole_SV
+            values_KNS = (
+                _nll(kept_NSV, next_S),
+                _divergence(model_SV, kept_NSV),
+                _divergence(whole_SV, kept_NSV),
+            )
+            for key, values_NS in zip(("ce", "kl", "circuit"), values_KNS, strict=True):
+                for count, values_S in zip(counts[part], values_NS, strict=True):
+                    add(values_S, name, count, key)
 
 
-def _nll(logits_SV: Tensor, next_S: Tensor) -> Tensor:
-    return functional.cross_entropy(logits_SV, next_S, ignore_index=-1, reduction="none")
+def _nll(logs_XSV: Tensor, next_S: Tensor) -> Tensor:
+    """−log p(next), 0 where there is none: [..., S]."""
+    next_XS1 = next_S.clamp_min(0).expand(logs_XSV.shape[:-1])[..., None]
+    return -logs_XSV.gather(-1, next_XS1)[..., 0] * (next_S >= 0)
+
+
+def _divergence(from_SV: Tensor, to_XSV: Tensor) -> Tensor:
+    """KL of log probabilities, nats: [..., S]."""
+    return torch.linalg.vecdot(from_SV.exp(), from_SV - to_XSV)
 
 
 def _curve(table: SequenceSums, name: str, counts: Sequence[int]) -> EdgeCurve:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
 import torch
 from torch.nn.functional import gelu, kl_div, log_softmax
 
-from saecli.attribution.kept_edges import kept_targets
+from saecli.attribution.kept_edges import Kept, kept_targets
 from saecli.attribution.pair import FeaturePair
 from saecli.attribution.pair_scores import add_scores
 from tests.attribution.test_pair_scores import LENGTH, WIDTH, clean_of, dictionary
@@ -16,6 +17,15 @@ from tests.hand_models import random_model
 from tests.twins.kept_edges import slow_targets
 
 UP, DOWN = 14, 11
+
+
+def whole(pieces: Iterator[Kept], shape: tuple[int, int, int]) -> torch.Tensor:
+    """[C, T, F], 0 at positions that do not count; no place is written twice."""
+    found_CTF = torch.full(shape, torch.nan, dtype=torch.float64)
+    for kept in pieces:
+        assert found_CTF[kept.counts, kept.positions_T].isnan().all()
+        found_CTF[kept.counts, kept.positions_T] = kept.targets_CTF
+    return found_CTF.nan_to_num(nan=0)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +51,7 @@ def test_every_number_of_edges_is_that_of_one_target_at_a_time(between, arch, op
     ranks_UF = torch.randperm(UP * DOWN, generator=generator).view(UP, DOWN)
     counts = [1, 2, 5, 11, 30, 31, 90, UP * DOWN]
     acts = source.encode_sparse(clean_TD)
-    found = list(kept_targets(pair, ranks_UF, counts, acts, clean_TD, counted_T))
+    found = whole(kept_targets(pair, ranks_UF, counts, acts, clean_TD, counted_T), (len(counts), LENGTH, DOWN))
     acts_TU = source.encode(clean_TD)
     for count, found_TF in zip(counts, found, strict=True):
         expected_TF = slow_targets(pair, ranks_UF, count, acts_TU, clean_TD, counted_T)
@@ -62,9 +72,8 @@ def test_more_sources_than_a_word_has_bits():
         assert acts.values_TK.shape[1] > 62
         ranks_UF = torch.randperm(150 * DOWN, generator=torch.Generator().manual_seed(8)).view(150, DOWN)
         counted_T, counts = torch.ones(LENGTH, dtype=torch.bool), [3, 200, 800, 1400]
-        for count, found_TF in zip(
-            counts, kept_targets(pair, ranks_UF, counts, acts, clean_TD, counted_T), strict=True
-        ):
+        found = whole(kept_targets(pair, ranks_UF, counts, acts, clean_TD, counted_T), (len(counts), LENGTH, DOWN))
+        for count, found_TF in zip(counts, found, strict=True):
             expected_TF = slow_targets(pair, ranks_UF, count, source.encode(clean_TD), clean_TD, counted_T)
             torch.testing.assert_close(found_TF, expected_TF, rtol=1e-9, atol=1e-12)
 
@@ -97,7 +106,8 @@ def test_a_planted_circuit_has_its_divergences():
     ranks_UF = torch.empty(16, dtype=torch.int64).scatter_(0, order_E, torch.arange(16)).view(4, 4)
     values = []
     whole_F = log_softmax(torch.tensor([1.0, 2, 3, 4], dtype=torch.float64), -1)
-    for found_TF in kept_targets(pair, ranks_UF, [0, 1, 2, 3, 4, 9, 16], acts, sources_TU, counted_T):
+    counts = [0, 1, 2, 3, 4, 9, 16]
+    for found_TF in whole(kept_targets(pair, ranks_UF, counts, acts, sources_TU, counted_T), (len(counts), 1, 4)):
         values.append(float(kl_div(log_softmax(found_TF[0], -1), whole_F, reduction="sum", log_target=True)))
     assert values == pytest.approx([0.43876, 0.53030, 0.10585, 0.01159, 0, 0, 0], abs=1e-5)
     # the area by the trapezium rule over 0, 1, 2, 3, 4 edges
