@@ -7,13 +7,18 @@ derivative there), c the cotangent at query p, and per head q, k, v, the pattern
     c · ∂attn_p/∂u  =  Σ_heads a_pk (g · W_V w_u) + s_k (q_p · W_K w_u) + [k = p] (Σ_j s_j k_j) · W_Q w_u
     s_j             =  a_pj (g · v_j − Σ_i a_pi g · v_i) / sqrt(d_head)
 
-so that a child's edges cost a product of head-sized vectors each, and nothing after its position is touched.
+so that a child's edges cost a product of head-sized vectors each, and nothing after its position is touched. Cotangents
+at several queries, as those of one feature at all positions where it is active, reach position k as
+
+    Σ_p Σ_heads a_pk W_V g_p + s_pk W_K q_p, at the queries themselves also W_Q Σ_j s_pj k_j
+
+which is one product of matrices per feature.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -86,12 +91,7 @@ class AttentionRows:
 
     def push(self, position_P: Tensor, vector_PD: Tensor) -> Pushed:
         """What vectors in the stream do to queries, keys and values, to first order."""
-        with torch.enable_grad():  # the derivative's product with a vector, as that of its transpose's transpose
-            rows_PD = self._x_SD[position_P].requires_grad_()
-            seen_PD = self._block.ln1(rows_PD[None])[0]
-            any_PD = torch.zeros_like(seen_PD, requires_grad=True)
-            (back_PD,) = torch.autograd.grad((seen_PD * any_PD).sum(), rows_PD, create_graph=True)
-            (moved_PD,) = torch.autograd.grad((back_PD * vector_PD).sum(), any_PD)
+        moved_PD = push_through(self._block.ln1, self._x_SD[None, position_P], vector_PD[None])[0]
         return Pushed(position_P, *(_by_head(moved_PD, W) for W in (self._W_Q, self._W_K, self._W_V)))
 
     def batches(self, children: int, parents: int) -> Iterator[slice]:
@@ -118,6 +118,49 @@ class AttentionRows:
         out_CP = sum_CM.new_zeros(len(position_C), len(parents.position_P))
         out_CP[:, near_M] = sum_CM
         return out_CP
+
+    @torch.no_grad()
+    def pull_sums(self, position_N: Tensor, cotangent_ND: Tensor, counts_J: Tensor) -> Tensor:
+        """Sums of cotangents, each at a query, pulled back to attn_in: [J, S, d].
+
+        Args:
+            position_N: Queries.
+            cotangent_ND: Behind the attention, one at each of these.
+            counts_J: How many of them, in their order, are in each sum; at least 1, ascending.
+        """
+        heads, length, _ = self._pattern_HSS.shape
+        width = cotangent_ND.shape[1]
+        gain_NHe = torch.einsum("nd,hed->nhe", cotangent_ND, self._W_O)
+        share_N2HS = gain_NHe.new_empty(len(position_N), 2, heads, length)
+        vector_N2HD = gain_NHe.new_empty(len(position_N), 2, heads, width)
+        a_NHS = self._pattern_HSS.transpose(0, 1)[position_N]
+        t_NHS = torch.einsum("nhe,hse->nhs", gain_NHe, self._v_HSe)
+        s_NHS = a_NHS * (t_NHS - (a_NHS * t_NHS).sum(-1, keepdim=True)) * self._scale
+        share_N2HS[:, 0], share_N2HS[:, 1] = a_NHS, s_NHS
+        vector_N2HD[:, 0] = torch.einsum("nhe,hde->nhd", gain_NHe, self._W_V)
+        vector_N2HD[:, 1] = torch.einsum("hse,hde->shd", self._q_HSe, self._W_K)[position_N]
+        own_ND = torch.einsum("nhe,hde->nd", torch.einsum("nhs,hse->nhe", s_NHS, self._k_HSe), self._W_Q)
+        sum_JSD = own_ND.new_empty(len(counts_J), length, width)
+        rows = sums = 0
+        for count, number in zip(
+            *(one.tolist() for one in counts_J.unique_consecutive(return_counts=True)), strict=True
+        ):
+            here = slice(rows, rows := rows + count * number)
+            share_GRS = share_N2HS[here].view(number, -1, length)
+            vector_GRD = vector_N2HD[here].view(number, -1, width)
+            torch.bmm(share_GRS.transpose(1, 2), vector_GRD, out=sum_JSD[sums : (sums := sums + number)])
+        number_N = torch.arange(len(counts_J), device=position_N.device).repeat_interleave(counts_J)
+        return sum_JSD.index_put_((number_N, position_N), own_ND, accumulate=True)
+
+
+def push_through(part: Callable[[Tensor], Tensor], x: Tensor, vector: Tensor) -> Tensor:
+    """Derivatives of a part of the model at ``x`` times vectors, both [B, S, d]; nothing passes between positions."""
+    with torch.enable_grad():  # the derivative's product with a vector, as that of its transpose's transpose
+        leaf = x.detach().requires_grad_()
+        out = part(leaf)
+        any_one = torch.zeros_like(out, requires_grad=True)
+        (back,) = torch.autograd.grad((out * any_one).sum(), leaf, create_graph=True)
+        return torch.autograd.grad((back * vector).sum(), any_one)[0]
 
 
 def _by_head(x_ND: Tensor, W_HDe: Tensor) -> Tensor:

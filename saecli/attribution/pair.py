@@ -20,7 +20,7 @@ from torch import Tensor
 
 from saecli.core.dictionary import Dictionary, SparseActs
 from saecli.core.errors import InputError
-from saecli.core.model import HookedModel, ModelInfo
+from saecli.core.model import Block, HookedModel, ModelInfo
 from saecli.core.site import Site
 from saecli.core.suite import Suite
 
@@ -35,7 +35,7 @@ class FeaturePair:
     Attributes:
         up, down: Dictionaries of the source and the target.
         component: What the source reads [B, S, d] → what the target reads.
-        positionwise: Whether nothing passes between positions.
+        positionwise: Whether nothing passes between positions; if not, the component is a whole block.
         width: Of the widest layer within.
     """
 
@@ -52,6 +52,12 @@ class FeaturePair:
     def through(self, x: Tensor) -> Tensor:
         """[T, d] or [N, S, d] → what the target reads, of the same leading shape."""
         return self.component(x) if x.ndim == 3 else self.component(x[None])[0]
+
+    @property
+    def block(self) -> Block:
+        """The component where something passes between positions."""
+        assert isinstance(self.component, Block)  # noqa: S101
+        return self.component
 
     @cached_property
     def directions_FD(self) -> Tensor:

@@ -22,11 +22,13 @@ sources, J active targets, N rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from saecli.attribution.block_pull import Pulled, Rows, pull_back
 from saecli.attribution.pair import FeaturePair
 from saecli.core.dictionary import SparseActs
 
@@ -123,15 +125,12 @@ def linear_terms(
         values_TKJ = written_TKD @ mean_JTD.permute(1, 2, 0) * (found.values_TK != 0)[:, None, :]
         return [Terms(acts.indices_TK, found.indices_TK, values_TKJ)]
     result = []
-    directions_FD = pair.directions_FD
-    targets_J, active_TJ = _targets(found)
-    for part in torch.arange(len(targets_J)).split(max(1, _NUMBERS // (len(whole_TD) * pair.width))):
-        along_JTD = active_TJ.T[part][:, :, None] * directions_FD[targets_J[part]][:, None]
-        mean_JTD = torch.zeros_like(along_JTD)
+    for part in _parts(pair, found):
+        values_TKJ = written_TKD.new_zeros(*written_TKD.shape[:2], len(part.feature_J))
         for alpha in alphas:
-            mean_JTD += _pulled(pair, bias_TD + alpha * (whole_TD - bias_TD), along_JTD) / len(alphas)
-        values_TKJ = torch.einsum("tkd,jtd->tkj", written_TKD, mean_JTD)
-        result.append(Terms(acts.indices_TK, targets_J[part].expand(len(whole_TD), -1), values_TKJ))
+            pulled = _pulled_back(pair, bias_TD + alpha * (whole_TD - bias_TD), part)
+            values_TKJ += pulled.along(written_TKD) / len(alphas)
+        result.append(Terms(acts.indices_TK, part.feature_J.expand(len(whole_TD), -1), values_TKJ))
     return result
 
 
@@ -160,14 +159,24 @@ def _encoded(pair: FeaturePair, x_TD: Tensor, counted_T: Tensor) -> SparseActs:
     return SparseActs(found.indices_TK, found.values_TK.where(counted_T[:, None], 0))
 
 
-def _targets(found: SparseActs) -> tuple[Tensor, Tensor]:
-    """Features that are active anywhere [J], and where each is [T, J]."""
-    active_TK = found.values_TK != 0
-    targets_J = found.indices_TK[active_TK].unique()
-    active_TJ = torch.zeros(len(active_TK), len(targets_J), dtype=found.values_TK.dtype, device=targets_J.device)
-    row_N, slot_N = active_TK.nonzero().unbind(1)
-    active_TJ[row_N, torch.searchsorted(targets_J, found.indices_TK[row_N, slot_N])] = 1
-    return targets_J, active_TJ
+def _active(found: SparseActs) -> tuple[Tensor, Tensor]:
+    """Positions [N] and features [N] of what is active."""
+    position_N, slot_N = (found.values_TK != 0).nonzero().unbind(1)
+    return position_N, found.indices_TK[position_N, slot_N]
+
+
+def _parts(pair: FeaturePair, found: SparseActs, among_J: Tensor | None = None) -> Iterator[Rows]:
+    """Where targets behind a block are active, some targets at a time."""
+    position_N, feature_N = _active(found)
+    if among_J is not None:
+        here_N = torch.isin(feature_N, among_J)
+        position_N, feature_N = position_N[here_N], feature_N[here_N]
+    heads = max(1, len(pair.block.weights.W_Q))
+    return Rows.of(position_N, feature_N).parts(len(found.values_TK), pair.up.config.d_in, heads)
+
+
+def _pulled_back(pair: FeaturePair, x_SD: Tensor, rows: Rows) -> Pulled:
+    return pull_back(pair.block, x_SD, rows, pair.directions_FD[rows.feature_J])
 
 
 # --- the reference's rule -------------------------------------------------------------------------------------------
@@ -180,33 +189,38 @@ def _add_reference(
     threshold_F = getattr(pair.up, "threshold_F", None)
     if threshold_F is not None:
         base_TK = threshold_F[acts.indices_TK] * (acts.values_TK != 0)
-    counted_T1 = counted_T[:, None]
     length_T = (acts.values_TK - base_TK).norm(dim=1) / steps
-    keys, slopes = [], []
+    ways = []
     for alpha in torch.linspace(0, 1, steps).tolist():
-        way = SparseActs(acts.indices_TK, base_TK + alpha * (acts.values_TK - base_TK))
-        at_TD = pair.decode(way).where(counted_T1, clean_TD)
-        found = _encoded(pair, at_TD, counted_T)
-        if pair.positionwise:
-            slopes_JTD = _pulled(pair, at_TD, pair.directions_FD[found.indices_TK].transpose(0, 1))
-            row_N, slot_N = (found.values_TK != 0).nonzero().unbind(1)
-            keys.append(found.indices_TK[row_N, slot_N] * len(at_TD) + row_N)
-            slopes.append(slopes_JTD[slot_N, row_N])
-        else:
-            _attended(pair, at_TD, found, keys, slopes)
+        some = SparseActs(acts.indices_TK, base_TK + alpha * (acts.values_TK - base_TK))
+        at_TD = pair.decode(some).where(counted_T[:, None], clean_TD)
+        ways.append((at_TD, _encoded(pair, at_TD, counted_T)))
+    if not pair.positionwise:
+        _add_attended(total_UF, pair, ways, length_T)
+        return
+    keys, slopes = [], []
+    for at_TD, found in ways:
+        slopes_JTD = _pulled(pair, at_TD, pair.directions_FD[found.indices_TK].transpose(0, 1))
+        row_N, slot_N = (found.values_TK != 0).nonzero().unbind(1)
+        keys.append(found.indices_TK[row_N, slot_N] * len(at_TD) + row_N)
+        slopes.append(slopes_JTD[slot_N, row_N])
     key_N, place_N = torch.cat(keys).unique(return_inverse=True)  # by target, then by position
     slope_ND = clean_TD.new_zeros(len(key_N), clean_TD.shape[1]).index_add_(0, place_N, torch.cat(slopes))
     slope_ND = slope_ND * length_T[key_N % len(clean_TD), None]
     _add_squares(total_UF, pair.up.W_dec_FD, key_N // len(clean_TD), slope_ND)
 
 
-def _attended(pair: FeaturePair, at_TD: Tensor, found: SparseActs, keys: list[Tensor], slopes: list[Tensor]) -> None:
-    """Gradients of the targets' sums over positions by every position."""
-    directions_FD, (targets_J, active_TJ), length = pair.directions_FD, _targets(found), len(at_TD)
-    for part in torch.arange(len(targets_J)).split(max(1, _NUMBERS // (length * pair.width))):
-        along_JTD = active_TJ.T[part][:, :, None] * directions_FD[targets_J[part]][:, None]
-        slopes.append(_pulled(pair, at_TD, along_JTD).flatten(0, 1))
-        keys.append((targets_J[part][:, None] * length + torch.arange(length, device=at_TD.device)).flatten())
+def _add_attended(total_UF: Tensor, pair: FeaturePair, ways: list[tuple[Tensor, SparseActs]], length_T: Tensor) -> None:
+    """Some targets at a time, all steps of each."""
+    active = [_active(found)[1] for _, found in ways]
+    shape = ways[0][0].shape
+    for target_J in torch.cat(active).unique().split(max(1, _NUMBERS // shape.numel())):
+        slope_JTD = length_T.new_zeros(len(target_J), *shape)
+        for at_TD, found in ways:
+            for part in _parts(pair, found, target_J):
+                slope_JTD[torch.searchsorted(target_J, part.feature_J)] += _pulled_back(pair, at_TD, part).whole()
+        slope_ND = (slope_JTD * length_T[:, None]).flatten(0, 1)
+        _add_squares(total_UF, pair.up.W_dec_FD, target_J.repeat_interleave(len(length_T)), slope_ND)
 
 
 def _add_squares(total_UF: Tensor, W_dec_UD: Tensor, target_N: Tensor, slope_ND: Tensor) -> None:

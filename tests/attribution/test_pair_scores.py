@@ -10,6 +10,8 @@ from torch.nn.functional import gelu
 from saecli.attribution.pair import FeaturePair
 from saecli.attribution.pair_scores import PairScore, add_scores, linear_terms
 from saecli.core.dictionary import Dictionary, DictionaryConfig, SparseActs
+from saecli.core.gpt import GPT, GPTConfig
+from saecli.core.hooks import ThinModel, thin_gpt
 from saecli.core.site import Site
 from saecli.dictionaries import make_dictionary
 from tests.hand_models import random_model
@@ -133,24 +135,43 @@ def test_integrated_gradients_are_complete():
     assert (terms.values_TKJ.abs().sum(1) * active_TJ).max() > 0.1
 
 
+def gpt() -> ThinModel:
+    """Random, in double precision; its attention is known by its weights."""
+    generator = torch.Generator().manual_seed(6)
+    config = GPTConfig(vocab_size=9, n_ctx=LENGTH, n_layer=1, n_head=2, d_model=WIDTH)
+    module = GPT(config, initialise=False).double().requires_grad_(False)
+    for parameter in module.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=generator, dtype=torch.float64) * 0.5)
+    return thin_gpt(module, "tiny")
+
+
 SCORES: tuple[PairScore, ...] = ("ig", "jacobian", "ablation", "reference")
 
 
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize(
-    ("between", "arch"), [("mlp", "topk"), ("mlp", "gated"), ("mlp block", "jumprelu"), ("block", "topk")]
+    ("between", "arch"),
+    [("mlp", "topk"), ("mlp", "gated"), ("mlp block", "jumprelu"), ("block", "topk"), ("GPT block", "gated")],
 )
 def test_scores_are_those_of_one_backward_per_target(between, arch, score):
-    model = random_model(d_model=WIDTH)
-    block = model.block(0)
-    parts = {"mlp": block.mlp, "mlp block": lambda x: x + block.mlp(block.ln2(x)), "block": block}
+    block = gpt().block(0) if between == "GPT block" else random_model(d_model=WIDTH).block(0)
+    parts = {"mlp": block.mlp, "mlp block": lambda x: x + block.mlp(block.ln2(x))}
     options = {"k": 3} if arch == "topk" else {}
     source = dictionary("0.resid_pre", UP, arch=arch, seed=3, **options)
     target = dictionary("1.resid_pre", DOWN, arch=arch, seed=4, **options)
-    pair = FeaturePair(source, target, parts[between], between != "block", 16)
+    pair = FeaturePair(source, target, parts.get(between, block), between in parts, 16)
     counted_T = torch.tensor([False, True, True, True, False])
     values_TF = source.encode(clean_of(LENGTH, pair))
     found_UF = total(pair, score, values_TF, 3, counted_T)
     expected_UF = slow_scores(pair, score, values_TF, clean_of(LENGTH, pair), counted_T, 3)
     assert (expected_UF > 0).sum() > 10
     torch.testing.assert_close(found_UF, expected_UF, rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_sequence_of_which_nothing_is_counted_adds_nothing(score):
+    source, target = (dictionary(site, UP, seed=3, k=3) for site in ("0.resid_pre", "1.resid_pre"))
+    pair = FeaturePair(source, target, gpt().block(0), False, 16)
+    clean_TD = clean_of(LENGTH, pair)
+    counted_T = torch.zeros(LENGTH, dtype=torch.bool)
+    assert not total(pair, score, source.encode(clean_TD), 2, counted_T).any()
