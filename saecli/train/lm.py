@@ -12,13 +12,15 @@ The loss is -sum_v q(v) log p(v), averaged over positions. With ``targets="sampl
 with ``"expected"`` it is the generator's own distribution of that token, where the source knows it. Both have the same
 mean over the data, so the same gradient on average and the same minimum; the second has no sampling noise. ``"auto"``
 takes the distribution where it is known.
+
+With ``--sae`` dictionaries learn along, and the loss has their part (:mod:`saecli.train.joint_loss`).
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +29,7 @@ import torch
 from torch import nn
 
 from saecli.core.config import config_fields, plain
+from saecli.core.dictionary import Dictionary
 from saecli.core.errors import Failure, InputError
 from saecli.core.gpt import GPT, DynamicTanh, GPTConfig
 from saecli.core.progress import Progress, silent
@@ -34,6 +37,7 @@ from saecli.core.ranks import ONE, Ranks
 from saecli.data.sets import open_source
 from saecli.data.source import TokenSource
 from saecli.learning.checkpoint import Checkpoint, MetricsFile, Mirror
+from saecli.train.joint import JointDictionaries
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.lm_step import accumulate_gradients, learning_rate, make_optimizers
 
@@ -55,6 +59,7 @@ class LMResult:
         complete: whether all planned steps were done.
         quality: the last measurement on held-out data; empty if there was none.
         kept: the step after which the model had these weights.
+        dictionaries: those that were trained with it, in the order of depth, of the same step.
     """
 
     model: GPT
@@ -63,6 +68,7 @@ class LMResult:
     complete: bool
     quality: dict[str, float]
     kept: int
+    dictionaries: tuple[Dictionary, ...] = ()
 
 
 def make_source(config: TrainLMConfig, progress: Progress = silent) -> TokenSource:
@@ -147,6 +153,7 @@ class _Training:
         for module in self.model.modules():
             if isinstance(module, DynamicTanh):
                 nn.init.constant_(module.alpha, config.tanh_alpha)
+        self.joint = JointDictionaries(config, self.model) if config.sae else None
         self.optimizers = make_optimizers(self.model, config)
         self._peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in self.optimizers]
         self.step = 0
@@ -170,20 +177,24 @@ class _Training:
         if complete and self._best:
             kept = self._best["step"]
             self.model.load_state_dict(self._best["model"])
-        return LMResult(self.model.eval(), self.source.vocabulary, self.step, complete, self._quality, kept)
+        dictionaries = self.joint.finished(self._best.get("dictionaries") if complete else None) if self.joint else ()
+        model = self.model.eval()
+        return LMResult(model, self.source.vocabulary, self.step, complete, self._quality, kept, dictionaries)
 
     def _advance(self, stop: Callable[[], bool]) -> bool:
         """One step; returns whether to stop after it."""
         config = self.config
         batch = self.source.batch(self.step)
-        loss, stopped = accumulate_gradients(self.model, batch, config, self._ranks, stop)
+        if self.joint is None:
+            loss, stopped = accumulate_gradients(self.model, batch, config, self._ranks, stop)
+        else:
+            loss, stopped = self.joint.accumulate_gradients(batch, self._ranks, stop)
         self._update(loss)
         self.tokens += batch.tokens_BS.numel()
         self._loss_sum += loss
         self.step += 1
         if self.step % config.log_every == 0:
-            self._record("train", {"loss": self._loss_sum / config.log_every})
-            self._loss_sum = 0.0
+            self._log()
         if self._ranks.first and (self.step % config.eval_every == 0 or self.step == config.steps):
             self._measure()
         return stopped
@@ -194,6 +205,8 @@ class _Training:
         norm = 0.0
         if config.grad_clip:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip).item()
+        if self.joint is not None:
+            norm = math.hypot(norm, self.joint.gradient_norm())
         if not math.isfinite(loss) or not math.isfinite(norm):
             what = f"The norm of the gradient is {norm}" if math.isfinite(loss) else f"The loss is {loss}"
             raise Failure(f"{what} at step {self.step}.", _LOWER_RATES)
@@ -204,6 +217,8 @@ class _Training:
                 group["lr"] = peak * factor
             optimizer.step()
             optimizer.zero_grad()
+        if self.joint is not None:
+            self.joint.apply(config.lr * factor)
 
     def _measure(self) -> None:
         self.model.eval()
@@ -213,12 +228,30 @@ class _Training:
         if self.config.keep == "best" and self._quality["ce"] < self._best.get("ce", math.inf):
             weights = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
             self._best = {"step": self.step, "ce": self._quality["ce"], "model": weights}
+            if self.joint is not None:
+                self._best["dictionaries"] = self.joint.weights()
 
-    def _record(self, kind: Literal["train", "evaluate"], metrics: dict[str, float]) -> None:
+    def _log(self) -> None:
+        """The means since the last time: of the loss, and of every dictionary."""
+        steps = self.config.log_every
+        numbers = {"loss": self._loss_sum / steps}
+        self._loss_sum = 0.0
+        if self.joint is None:
+            self._record("train", numbers)
+            return
+        ce, sites = self.joint.take_means(steps)
+        place = {"kind": "dictionary", "step": self.step, "tokens": self.tokens}
+        self._metrics.append(*({**place, "site": str(site), **row} for site, row in sites.items()))
+        table = [(str(site), f"{row['recon']:.4g}", f"{row['l0']:.1f}") for site, row in sites.items()]
+        self._record("train", numbers | {"ce": ce}, [("", "error", "L0"), *table])
+
+    def _record(
+        self, kind: Literal["train", "evaluate"], metrics: dict[str, float], table: Sequence[Sequence[str]] = ()
+    ) -> None:
         self._metrics.append({"kind": kind, "step": self.step, "tokens": self.tokens, **metrics})
         detail = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
         if kind == "train":
-            self._progress("training", self.step, self.config.steps, detail)
+            self._progress("training", self.step, self.config.steps, detail, table)
         else:
             self._progress(f"held-out data after step {self.step}: {detail}")
 
@@ -226,7 +259,8 @@ class _Training:
         """Writes the checkpoint: all or nothing, and never of weights that are not finite."""
         if not self._ranks.first:
             return
-        if not all(parameter.isfinite().all() for parameter in self.model.parameters()):
+        weights = [*self.model.parameters(), *(self.joint.parameters() if self.joint else ())]
+        if not all(parameter.isfinite().all() for parameter in weights):
             raise Failure(f"The weights are no longer finite after step {self.step}.", _LOWER_RATES)
         self.checkpoint.write(
             {
@@ -239,6 +273,7 @@ class _Training:
                 "threads": torch.get_num_threads(),
                 "model": self.model.state_dict(),
                 "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+                **({} if self.joint is None else {"dictionaries": self.joint.state()}),
             }
         )
         self._progress(f"checkpoint at step {self.step}")
@@ -249,6 +284,8 @@ class _Training:
         self.model.load_state_dict(state["model"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        if self.joint is not None:
+            self.joint.load(state["dictionaries"])
         self.step, self.tokens, self._loss_sum = state["step"], state["tokens"], state["loss_sum"]
         self._quality, self._best, self._metrics.records = state["quality"], state["best"], state["records"]
 

@@ -10,10 +10,11 @@ from saecli.core.errors import UsageError
 from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
 from saecli.data.names import data_inputs
 from saecli.learning.loop_config import LoopMixin
+from saecli.train.joint_config import JointMixin
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainLMConfig(PackMixin, LoopMixin):
+class TrainLMConfig(JointMixin, PackMixin, LoopMixin):
     """A small GPT and how it is trained; the template othello-mini has the embedded model's recipe."""
 
     command: ClassVar[str] = "train lm"
@@ -125,3 +126,4 @@ class TrainLMConfig(PackMixin, LoopMixin):
             raise UsageError(f"--min-lr {self.min_lr:g} is more than --lr {self.lr:g}.")
         if self.min_lr and self.schedule == "constant":
             raise UsageError(f"--min-lr {self.min_lr:g} is for --schedule cosine.")
+        self.check_dictionaries(self.n_layer, self.micro_batch)

@@ -1,4 +1,7 @@
-"""``saecli train lm``: train, measure what is stored, write the model as a Hugging Face GPT-2 folder."""
+"""``saecli train lm``: train, measure what is stored, write the model as a Hugging Face GPT-2 folder.
+
+With ``--sae`` also the suite of the dictionaries that were trained along with it (:mod:`saecli.train.joint_run`).
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from saecli.data.shards import TOKENIZER_FILES, Shards, fingerprint
 from saecli.data.source import TokenSource
 from saecli.formats.hf_gpt2 import load_gpt, save_gpt
 from saecli.learning.tracking import tracked
+from saecli.train.joint_run import JointSuite, write_joint_suite
 from saecli.train.lm import METRICS, make_source, model_shape, train_lm
 from saecli.train.lm_config import TrainLMConfig
 from saecli.train.lm_memory import memory_need
@@ -49,17 +53,24 @@ class TrainLMResult(Result):
         "tokens), and of chess, where tokens are characters, legal_moves (share of greedily written moves that are "
         "legal); of token shards ce_unigram (of guessing by frequency) and count (predictions measured).",
     )
+    regularised: JointSuite | None = field_doc(
+        "Regularised", "The dictionaries that were trained along with it; null without them.", default=None
+    )
 
     def summary_lines(self) -> list[str]:
         """Size and quality."""
         measured = {name: value for name, value in self.quality.items() if name != "count"}
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in measured.items())
         kept = "" if self.kept_step == self.steps else f", those of step {self.kept_step} kept"
-        return [f"{self.parameters / 1e6:.2f} M parameters after {self.steps} steps{kept}: {numbers}"]
+        lines = [f"{self.parameters / 1e6:.2f} M parameters after {self.steps} steps{kept}: {numbers}"]
+        return lines if self.regularised is None else [*lines, *self.regularised.summary_lines()]
 
     def next_command(self) -> str:
-        """Train dictionaries on it."""
-        return f"saecli train sae {{run}}/{self.model} --data {shlex.quote(self.data)}"
+        """Train dictionaries on it, or measure those that it has."""
+        model, data = f"{{run}}/{self.model}", f"--data {shlex.quote(self.data)}"
+        if self.regularised is not None:
+            return f"saecli validate {{run}}/{self.regularised.suite} --model {model} {data}"
+        return f"saecli train sae {model} {data}"
 
 
 def plan(config: TrainLMConfig) -> list[str]:
@@ -75,7 +86,14 @@ def plan(config: TrainLMConfig) -> list[str]:
         f"{config.n_layer} layers of width {config.d_model}, {config.steps} steps of {config.batch_size} {config.data} "
         f"sequences with {config.optimizer}"
     )
-    return [*first, line] if tokenised else [line, _require_memory(config, make_source(config), ranks_here())]
+    lines = [line]
+    if config.sae is not None:
+        sites = config.sae_sites(config.n_layer)
+        lines.append(
+            f"along with {len(sites)} {config.sae} dictionaries of {config.sae_latents} latents, {sites[0]} to "
+            f"{sites[-1]}, whose errors weigh {config.error_weight:g}"
+        )
+    return [*first, *lines] if tokenised else [*lines, _require_memory(config, make_source(config), ranks_here())]
 
 
 def _require_memory(config: TrainLMConfig, source: TokenSource, ranks: Ranks) -> str:
@@ -86,7 +104,7 @@ def _require_memory(config: TrainLMConfig, source: TokenSource, ranks: Ranks) ->
     said = require_memory(
         need.total * here,
         f"{need}{f', in each of {here} processes' if here > 1 else ''}",
-        "Lower --micro-batch, --n-ctx, --d-model or --n-layer.",
+        f"Lower {'--sae-latents, --batch-size' if config.sae else '--micro-batch'}, --n-ctx, --d-model or --n-layer.",
         device=config.device,
         limit=config.max_memory_bytes,
     )
@@ -125,6 +143,10 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult | 
         if shards is not None and (shards.folder / name).is_file():
             run.write_bytes(f"{MODEL}/{name}", (shards.folder / name).read_bytes())
     run.write_bytes(METRICS, (run.work / METRICS).read_bytes())
+    quality = source.evaluate(stored)
+    regularised = None
+    if trained.dictionaries:
+        regularised = write_joint_suite(config, trained.dictionaries, stored, source, MODEL, run, progress)
     return TrainLMResult(
         model=MODEL,
         data=config.data,
@@ -132,7 +154,8 @@ def run(config: TrainLMConfig, run: Run, progress: Progress) -> TrainLMResult | 
         steps=trained.step,
         kept_step=trained.kept,
         sequences=trained.step * config.batch_size,
-        quality=source.evaluate(stored),
+        quality=quality,
+        regularised=regularised,
     )
 
 

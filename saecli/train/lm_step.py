@@ -8,7 +8,7 @@ is the same, but for rounding, whether one process computes the batch at once, i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -110,13 +110,13 @@ def accumulate_gradients(
         del logits_BSV, loss  # or the next piece is computed beside this one
     if ranks.size == 1:
         return total.item(), stop()
-    return _sum_gradients(model, total, ranks, stop())
+    return sum_gradients(model.parameters(), total.item(), ranks, stop())
 
 
-def _sum_gradients(model: GPT, total: Tensor, ranks: Ranks, stopping: bool) -> tuple[float, bool]:
+def sum_gradients(parameters: Iterable[nn.Parameter], total: float, ranks: Ranks, stopping: bool) -> tuple[float, bool]:
     """Sums gradients, the loss and wishes to stop over processes, in one exchange."""
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    told = gradients[0].new_tensor([total.item(), float(stopping)])
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    told = gradients[0].new_tensor([total, float(stopping)])
     flat = torch.cat([*(gradient.flatten() for gradient in gradients), told])
     ranks.sum_(flat)
     parts = flat.split([gradient.numel() for gradient in gradients] + [2])

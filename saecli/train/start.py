@@ -18,6 +18,7 @@ b_dec, ``--b-dec-init``: the mean of what the features leave of the output, its 
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,6 +63,12 @@ def mlp_neurons(model: HookedModel, config: DictionaryConfig) -> Neurons | None:
     W_in, W_out = weights.W_in.detach(), weights.W_out.detach()
     b_in = torch.zeros_like(W_in[0]) if weights.b_in is None else weights.b_in.detach()
     return Neurons(W_in, b_in, W_out)
+
+
+def own_seed(seed: int, config: DictionaryConfig) -> int:
+    """A seed of its own for every dictionary of a run: independent of which others are trained beside it."""
+    text = f"{seed}/{config.reads.canonical}/{config.writes.canonical}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def initial_weights(dictionary: Dictionary, seed: int) -> None:
