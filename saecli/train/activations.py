@@ -31,11 +31,13 @@ class Rows:
         vectors_ND: [N, width] per site; row n is the same token at every site.
         first: Number of the first of them among the rows of the batch.
         total: Rows of the batch, over all processes.
+        learned_N: bool, which of all processes' rows are learned; None for all.
     """
 
     vectors_ND: Mapping[Site, Tensor]
     first: int
     total: int
+    learned_N: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Filling:
         self._steps = iter(range(number * stream.batches, (number + 1) * stream.batches))
         self._filled = self._total = 0
         self._mine: list[Tensor] = []
+        self._learned: list[Tensor] = []
         self._left = stream.batches
 
     @property
@@ -113,6 +116,8 @@ class Filling:
             room_ND[self._filled : self._filled + count] = vectors_ND
         first = self._total + rows.first
         self._mine.append(torch.arange(first, first + count))
+        if rows.learned_N is not None:
+            self._learned.append(rows.learned_N)
         self._filled += count
         self._total += rows.total
         self._left -= 1
@@ -125,17 +130,15 @@ class Filling:
         """
         while not self.done:
             self.advance()
-        if not self._total:
-            raise InputError("The data hold no position to train on.")
         stream = self._stream
-        generator = torch.Generator().manual_seed((stream.seed * 1_000_003 + self._number) % (1 << 63))
-        order_N = torch.randperm(self._total, generator=generator).to(stream.device)
         vectors = {site: stream.room(self._number, site)[: self._filled] for site in stream.sites}
-        if stream.ranks.size == 1:
-            return Block(vectors, order_N)
-        place_N = torch.full((self._total,), -1)
-        place_N[torch.cat(self._mine)] = torch.arange(self._filled)
-        return Block(vectors, order_N, place_N.to(stream.device))
+        place_N = None
+        if stream.ranks.size > 1:
+            place_N = torch.full((self._total,), -1)
+            place_N[torch.cat(self._mine)] = torch.arange(self._filled)
+            place_N = place_N.to(stream.device)
+        learned_N = torch.cat(self._learned) if self._learned else torch.ones(self._total, dtype=torch.bool)
+        return stream.block(self._number, vectors, learned_N, place_N)
 
 
 class Stream(ABC):
@@ -173,6 +176,25 @@ class Stream(ABC):
     def filling(self, number: int) -> Filling:
         """Start block ``number``, from 0. It takes the room of block ``number - 2``."""
         return Filling(self, number)
+
+    def block(
+        self, number: int, vectors: Mapping[Site, Tensor], learned_N: Tensor, place_N: Tensor | None = None
+    ) -> Block:
+        """What a filling makes of its vectors: here their mixture.
+
+        Args:
+            number: Which block.
+            vectors: This process's.
+            learned_N: bool, which of all processes' rows are learned; here all.
+            place_N: As in :class:`Block`.
+
+        Raises:
+            InputError: None is learned.
+        """
+        if not bool(learned_N.any()):
+            raise InputError("The data hold no position to train on.")
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + number) % (1 << 63))
+        return Block(vectors, torch.randperm(len(learned_N), generator=generator).to(self.device), place_N)
 
     def room(self, number: int, site: Site, like_ND: Tensor | None = None) -> Tensor:
         """The buffer of a block's vectors at a site, as wide as the first ones; two blocks have room at once."""
@@ -219,13 +241,17 @@ class ActivationStream(Stream):
 
     def rows(self, step: int) -> Rows:
         """The activations of one forward pass at the positions that are wanted."""
+        tokens_BS, here_BS, part = self._batch(step)
+        here_N = here_BS[part].reshape(-1).nonzero()[:, 0].to(self.device)
+        run = self.model.run(tokens_BS, read=self.sites, stop_after=self.sites[-1])
+        vectors = {site: run.sites[site].flatten(0, 1)[here_N] for site in self.sites}
+        return Rows(vectors, int(here_BS[: part.start].sum()), int(here_BS.sum()))
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor, slice]:
+        """This process's sequences of a batch; of all sequences which positions are wanted; which of them are its."""
         batch = self.source.batch(step)
         here_BS = batch.next_BS >= 0
         if len(self._left_out):
             here_BS &= ~torch.isin(batch.tokens_BS, self._left_out)
         part = self.ranks.part(len(here_BS))
-        here_N = here_BS[part].reshape(-1).nonzero()[:, 0].to(self.device)
-        tokens_BS = batch.tokens_BS[part].to(self.device)
-        run = self.model.run(tokens_BS, read=self.sites, stop_after=self.sites[-1])
-        vectors = {site: run.sites[site].flatten(0, 1)[here_N] for site in self.sites}
-        return Rows(vectors, int(here_BS[: part.start].sum()), int(here_BS.sum()))
+        return batch.tokens_BS[part].to(self.device), here_BS, part

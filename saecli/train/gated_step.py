@@ -22,6 +22,7 @@ few are (:mod:`saecli.train.ragged`).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, NamedTuple, cast
 
 import torch
@@ -104,13 +105,15 @@ def _dense(made: Gated, step: StepInput, centred_BD: Tensor) -> _Sums:
     powers_F, acts_F, g_gate_F, g_mag_F = torch.zeros(4, latents, dtype=b_enc_F.dtype, device=b_enc_F.device)
     g_b_dec_D = torch.zeros_like(made.b_dec_D)
     error, guess, active, next_penalty = 0.0, 0.0, 0, 0.0
-    for part_CD, y_CD in chunks(centred_BD, step.y_BD, latents):
+    truth_BD = step.y_BD if step.truth is None else step.truth.y_BD
+    parts = zip(chunks(centred_BD, step.y_BD, latents), chunks(centred_BD, truth_BD, latents), strict=True)
+    for (part_CD, y_CD), (_, truth_CD) in parts:
         gate_CF, acts_CF, inner_CF, pull_CF = space.take("gated", 4, len(part_CD), latents, like=part_CD)
         multiply(gate_CF, part_CD, W_enc_DF, precision, bias=b_enc_F).relu_()
         torch.addcmul(start_F, gate_CF, rise_F, out=acts_CF).relu_()
         where_positive_(acts_CF, gate_CF)
         residual_CD = residual(acts_CF, made, y_CD, step)
-        guess_CD = residual(gate_CF, made, y_CD, step, "guess")
+        guess_CD = residual(gate_CF, made, truth_CD, step, "guess")
         error, guess = error + squared_norm(residual_CD), guess + squared_norm(guess_CD)
         active += count_positive(acts_CF)
         acts_F += column_sums(acts_CF)
@@ -144,7 +147,8 @@ def _sparse(made: Gated, step: StepInput, centred_BD: Tensor) -> _Sums:
     b_gate_N, b_mag_N = made.b_enc_F.detach()[opened.indices_N], made.b_mag_F.detach()[opened.indices_N]
     acts_N = torch.addcmul(b_mag_N, rise_N, opened.values_N - b_gate_N).relu_()
     chosen = opened._replace(values_N=acts_N)
-    back, guess = backward(made, chosen, step), backward(made, opened, step)
+    guessing = step if step.truth is None else replace(step, y_BD=step.truth.y_BD)
+    back, guess = backward(made, chosen, step), backward(made, opened, guessing)
     pull_N = back.inner_N * (acts_N > 0)
     weighted_N = opened.values_N * made.W_dec_FD.detach().norm(dim=1)[opened.indices_N]
     powers_N = weighted_N.pow(step.p)

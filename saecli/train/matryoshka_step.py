@@ -38,20 +38,14 @@ def matryoshka_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     centred_BD = centred(made, step)
     chosen, least = select_batch(made, centred_BD, step)
     sizes = made.config.options["group_sizes"]
-    size = step.batch * step.y_BD.shape[1]
+    size = step.batch * step.y_BD.shape[-1]
 
     grouped = _by_group(chosen, sizes)
     values_N = chosen.values_N.detach().clone().requires_grad_()
     with torch.enable_grad():
-        parts = embedding_bag(
-            grouped.indices_N,
-            made.W_dec_FD.detach(),
-            grouped.starts_B[:-1],
-            per_sample_weights=values_N,
-            mode="sum",
-        )
+        parts = _decoded(made, grouped._replace(values_N=values_N))
     residuals_BGD = parts.detach().view(len(step.y_BD), len(sizes), -1).cumsum(1)
-    residuals_BGD += (made.b_dec_D.detach() - step.y_BD)[:, None]
+    residuals_BGD += made.b_dec_D.detach() - (step.y_BD if step.y_BD.ndim == 3 else step.y_BD[:, None])
     errors_G = residuals_BGD.square().sum((0, 2)).tolist()
     last_BD = residuals_BGD[:, -1].clone()
     pulls_BGD = residuals_BGD.flip(1).cumsum(1).flip(1).div_(len(sizes))
@@ -60,8 +54,21 @@ def matryoshka_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
 
     fired_F = _set_gradients(made, step, grouped, inner_N, pulls_BGD, centred_BD)
     more, aux = finish(made, step, centred_BD, last_BD, errors_G[-1], least)
-    loss = sum(errors_G) / len(sizes) / size + more
-    return StepOutput(loss, errors_G[-1] / size, len(chosen.values_N) / step.batch, fired_F, aux)
+    fit = sum(errors_G) / len(sizes) / size
+    return StepOutput(fit + more, errors_G[-1] / size, len(chosen.values_N) / step.batch, fired_F, aux, fit=fit)
+
+
+def prefixes(made: JumpReLU, chosen: Ragged) -> Tensor:
+    """Σ v W_dec over the features of every prefix of groups: [B, G, D]."""
+    sizes = made.config.options["group_sizes"]
+    parts = _decoded(made, _by_group(chosen, sizes))
+    return parts.view(len(chosen.starts_B) - 1, len(sizes), -1).cumsum(1)
+
+
+def _decoded(made: JumpReLU, grouped: Ragged) -> Tensor:
+    """Of every row: [rows, D]."""
+    entries = grouped.indices_N, made.W_dec_FD.detach(), grouped.starts_B[:-1]
+    return embedding_bag(*entries, per_sample_weights=grouped.values_N, mode="sum")
 
 
 def _by_group(chosen: Ragged, sizes: list[int]) -> Ragged:

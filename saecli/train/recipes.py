@@ -36,6 +36,10 @@ class Recipe:
         return bool(self.step)
 
 
+END_TO_END: Final = "end-to-end"
+LOSSES: Final = ("reconstruction", END_TO_END)
+"""What dictionaries are trained for."""
+
 L0_LOSSES: Final = ("target", "l0", "tanh")
 DECODER_NORMS: Final = ("unit", "free")
 

@@ -18,15 +18,19 @@ from saecli.core.machine import DTYPES
 from saecli.core.model import HookedModel
 from saecli.core.progress import Progress, silent
 from saecli.core.ranks import ONE, Ranks
+from saecli.core.site import Site
 from saecli.core.suite import SuiteInfo
 from saecli.data.source import TokenSource
 from saecli.learning.checkpoint import Mirror
 from saecli.learning.reading import data_fingerprint, open_data
 from saecli.train.activations import ActivationStream
+from saecli.train.end_to_end import EndToEnd
 from saecli.train.left_out import left_out
+from saecli.train.recipes import END_TO_END
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
 from saecli.train.sae_loop import SaeResult, Training
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
+from saecli.train.sequences import SequenceStream
 from saecli.train.start import mlp_neurons
 from saecli.train.vectors import VectorFiles, VectorStream
 
@@ -65,7 +69,11 @@ def train_sae(
     plans = plan_dictionaries(config, info)
     sites = {site for plan in plans for site in (plan.dictionary.reads, plan.dictionary.writes)}
     special = tuple(sorted(left_out(config, info, source)))
-    stream = ActivationStream(model, source, sites, config.buffer, config.seed, special, ranks)
+    if end_to_end := config.loss == END_TO_END:
+        sites |= {Site(plan.dictionary.writes.canonical.layer, "resid_pre") for plan in plans}
+        stream = SequenceStream(model, source, sites, config.batch, special, ranks)
+    else:
+        stream = ActivationStream(model, source, sites, config.buffer, config.seed, special, ranks)
     name = Path(info.name).name  # of a folder given by its path, the last part
     fingerprint = fingerprint_module(model.module)
     header = SuiteInfo(
@@ -90,6 +98,8 @@ def train_sae(
                 )
     for pair in training.pairs:
         pair.lay(model)
+    if end_to_end:
+        training.end_to_end = EndToEnd(model, training.trainers, config.downstream_weight)
     as_it_was = next(model.module.parameters()).dtype
     if config.precision == "fp64":
         model.module.double()

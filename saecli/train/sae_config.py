@@ -14,11 +14,13 @@ from saecli.train.recipes import (
     ARCHS,
     B_DEC_INITS,
     DECODER_NORMS,
+    END_TO_END,
     GROUPS,
     INITS,
     JACOBIAN,
     JACOBIAN_AT,
     L0_LOSSES,
+    LOSSES,
     REDUCTIONS,
     SHARING,
     STAIRS,
@@ -262,6 +264,21 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
     buffer: int = option(65536, help="Vectors per site that are mixed with each other.", minimum=1, panel="Data")
     sequences: int = option(64, help="Sequences (games) per forward pass of the model.", minimum=1, panel="Data")
 
+    loss: str = option(
+        "reconstruction",
+        help="What a dictionary is trained for: reconstruction, vectors like those there are; end-to-end, that with "
+        "its reconstruction in their place the model predicts the same and later sites have the same. That runs the "
+        "model from every site in every step, on whole sequences as they come (no --buffer).",
+        choices=LOSSES,
+        panel="Training",
+    )
+    downstream_weight: float = option(
+        1.0,
+        help="Weight of the squared error at later sites of the suite, as a share of their variance, beside the "
+        "divergence of predictions in nats (--loss end-to-end).",
+        minimum=0.0,
+        panel="Training",
+    )
     lr: float | None = option(
         None,
         help="Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.",
@@ -393,6 +410,8 @@ class TrainSaeConfig(PackMixin, LoopMixin, SitesMixin):
                 raise UsageError(
                     f"--{name.replace('_', '-')} {share} reaches into the last part, --decay {self.decay}."
                 )
+        if self.downstream_weight != 1 and self.loss != END_TO_END:
+            raise UsageError(f"--downstream-weight is of --loss {END_TO_END}, not of --loss {self.loss}.")
         if not self.bandwidth > 0:
             raise UsageError("--bandwidth 0: a threshold learns only within a window around it.", "Try 0.01.")
 

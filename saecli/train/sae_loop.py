@@ -32,9 +32,11 @@ from saecli.learning.checkpoint import Checkpoint, MetricsFile, Mirror
 from saecli.learning.rate import learning_rate
 from saecli.train.activations import Block, Filling, Part, Stream
 from saecli.train.controls import Control
+from saecli.train.end_to_end import CONSEQUENCES, EndToEnd
 from saecli.train.jacobian_pair import pair_up
-from saecli.train.recipes import TRAINED
+from saecli.train.recipes import END_TO_END, TRAINED
 from saecli.train.sae_config import PRECISIONS, TrainSaeConfig
+from saecli.train.sae_progress import in_rows, in_words
 from saecli.train.sharing import chains
 from saecli.train.step import StepOutput
 from saecli.train.trainer import DictionaryTrainer, TrainerConfig
@@ -92,20 +94,23 @@ class Training:
         self._checkpoint = Checkpoint(folder / CHECKPOINT, _SCHEMA, self._recipe() | identity, ranks)
         self._metrics = MetricsFile(folder / METRICS, ranks, mirror)
         self.pairs = pair_up(self.trainers, ranks)
+        self.end_to_end: EndToEnd | None = None
         self._chains = chains(self.trainers)
         self.block = self.place = self.step = self.tokens = 0
         self.started = False
         self._saved_at = time.monotonic()
         self._chunks = [plan.sharing.chunks if plan.sharing else () for plan in trained]
-        numbers = 4 + max([len(chunks) for chunks in self._chunks] + [1 for _ in self.pairs], default=0)
+        numbers = 4 + (len(CONSEQUENCES) if config.loss == END_TO_END else 0)
+        numbers += max([len(chunks) for chunks in self._chunks] + [1 for _ in self.pairs], default=0)
         self._sums = torch.zeros(len(self.trainers), numbers, dtype=torch.float64)
 
     def run(self, stop: Callable[[], bool]) -> SaeResult:
         """Steps until done or told to stop; the last checkpoint is of the state returned."""
         torch.set_num_threads(self.threads)
         self._metrics.start(self._metrics.records)
-        # Exchanges between processes have to come in the same order everywhere: one dictionary after the other.
-        at_once = max(1, len(self._chains)) if self._ranks.size == 1 else 1
+        # One dictionary after the other where processes exchange, which has to come in the same order everywhere, and
+        # where all run one model.
+        at_once = max(1, len(self._chains)) if self._ranks.size == 1 and self.end_to_end is None else 1
         workers, stopped = Workers(self.threads, at_once), False
         filling = self.stream.filling(self.block)
         try:
@@ -182,7 +187,8 @@ class Training:
             vectors = block.vectors_ND[shape.reads]
             x = torch.index_select(vectors, 0, rows, out=space.take("x", len(rows), shape.d_in, like=vectors))
             y = x if shape.writes == shape.reads else block.vectors_ND[shape.writes][rows]
-            outs[number] = trainer.step(x, y, factor, space, self.tokens / config.tokens, part.total)
+            asked = None if self.end_to_end is None else self.end_to_end.of(block, part, trainer)
+            outs[number] = trainer.step(x, y, factor, space, self.tokens / config.tokens, part.total, asked)
 
         def steps(chain: Sequence[int]) -> None:
             for number in chain:
@@ -199,7 +205,7 @@ class Training:
                     f"The loss of {trainer.config.name} is {out.loss} at step {self.step}.",
                     "Try a lower --lr; the last checkpoint is kept.",
                 )
-            numbers = [out.loss, out.mse, out.l0, out.aux, *out.chunk_l0]
+            numbers = [out.loss, out.mse, out.l0, out.aux, *out.consequences, *out.chunk_l0]
             if out.jacobian is not None:
                 numbers.append(out.jacobian)
             self._sums[number, : len(numbers)] += torch.tensor(numbers, dtype=torch.float64)
@@ -220,21 +226,16 @@ class Training:
                 "aux": aux,
                 "dead_share": dead,
             }
+            if self.end_to_end is not None:
+                numbers |= dict(zip(CONSEQUENCES, parts, strict=False))
+                parts = parts[len(CONSEQUENCES) :]
             if any(pair.writes is trainer for pair in self.pairs):
                 numbers["jacobian"] = parts[0]
             line = self._record(plan, plan.settings.lr * factor, **numbers)
             lines.append(line | {"l0_per_chunk": parts[: len(chunks)]} if chunks else line)
         self._metrics.append(*lines)
-        explained = [line["variance_explained"] for line in lines]
-        dead = max(line["dead_share"] for line in lines)
-        detail = f"variance explained {min(explained):.3f} to {max(explained):.3f}, dead at most {dead:.1%}"
-        titles = ("", "variance explained", "L0", "dead")
-        numbers = [
-            (f"{one['variance_explained']:.4f}", f"{one['l0']:.1f}", f"{one['dead_share']:.1%}") for one in lines
-        ]
-        rows = [(trainer.config.name, *one) for trainer, one in zip(self.trainers, numbers, strict=True)]
-        done = min(self.tokens, self.config.tokens)
-        self._progress("training", done, self.config.tokens, detail, [titles, *rows])
+        rows = in_rows([trainer.config.name for trainer in self.trainers], lines)
+        self._progress("training", min(self.tokens, self.config.tokens), self.config.tokens, in_words(lines), rows)
 
     def _record(self, plan: TrainerConfig, lr: float, **numbers: float) -> dict[str, Any]:
         place = {"step": self.step, "tokens": self.tokens, "suite": plan.variant, "site": str(plan.dictionary.reads)}
@@ -288,5 +289,7 @@ class Training:
         """What must not differ between a checkpoint and the run that continues it."""
         names = ("drop", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
         recipe = {name: repr(getattr(self.config, name)) for name in names}
+        if self.config.loss == END_TO_END:
+            recipe["loss"] = repr((self.config.loss, self.config.downstream_weight))
         recipe["dictionaries"] = repr([one.config for one in (*self.trainers, *self.controls)])
         return recipe

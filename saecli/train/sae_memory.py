@@ -7,13 +7,14 @@ forward pass of the model holds; and for every thread the buffers of a step.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saecli.core.dictionary import DictionaryConfig
 from saecli.core.machine import in_gigabytes, require_memory
 from saecli.core.model import ModelInfo
 from saecli.core.ranks import Ranks
 from saecli.core.site import Site
+from saecli.train.recipes import END_TO_END
 from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.trainer import TrainerConfig
 
@@ -23,6 +24,9 @@ _STEP_COPIES = 3
 _BATCH_COPIES = 4  # the batch, centred, its target, the residual
 _NEURONS = 4  # of an MLP, per dimension
 _FORWARD_VECTORS = 16  # of the model's width, of every position of a forward pass without gradients
+_BACKWARD_VECTORS = 16  # the same of every block, with gradients
+_BACKWARD_NEURONS = 3  # of the MLP's width
+_PREDICTIONS = 6  # of the vocabulary's size
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,23 @@ def memory_need(
 
 
 def model_need(config: TrainSaeConfig, info: ModelInfo, parameters: int, positions: int, processes: int = 1) -> int:
-    """Bytes of a model's weights and of one forward pass over ``positions`` per sequence."""
+    """Bytes of a model's weights and a forward pass over ``positions`` per sequence; end-to-end of a step too."""
     number = 8 if config.precision == "fp64" else 4
     sequences = -(-config.sequences // processes)
     per_position = _FORWARD_VECTORS * info.d_model + 2 * info.d_mlp
-    return number * (parameters + sequences * positions * per_position)
+    size = parameters + sequences * positions * per_position
+    if config.loss == END_TO_END:
+        per_block = _BACKWARD_VECTORS * info.d_model + _BACKWARD_NEURONS * info.d_mlp
+        rows = -(-max(config.batch, positions) // processes)
+        size += rows * (info.n_layers * per_block + _PREDICTIONS * info.d_vocab)
+    return number * size
+
+
+def as_read(config: TrainSaeConfig, positions: int) -> TrainSaeConfig:
+    """The configuration with ``buffer`` as large as its blocks are: those of whole sequences are of a step or more."""
+    if config.loss != END_TO_END:
+        return config
+    return replace(config, buffer=max(config.batch, config.sequences * positions))
 
 
 def require_room(config: TrainSaeConfig, need: MemoryNeed, ranks: Ranks) -> str:

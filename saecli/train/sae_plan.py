@@ -14,6 +14,7 @@ from saecli.core.errors import UsageError
 from saecli.core.model import ModelInfo
 from saecli.core.site import Site
 from saecli.learning.rate import peak_rate
+from saecli.train.end_to_end_plan import check_end_to_end
 from saecli.train.jacobian_plan import check_pairs, coefficients, with_pairs
 from saecli.train.recipes import COMPILED, RECIPES, TIED, TRAINED, TRAINED_AS, sparsity_of
 from saecli.train.sae_config import VECTORS_SITE, SaeTable, TrainSaeConfig
@@ -46,6 +47,7 @@ def plan_dictionaries(config: TrainSaeConfig, info: ModelInfo) -> list[TrainerCo
         UsageError: A site that the model does not have, two dictionaries at one site of one suite, k above latents,
             a flag that no architecture uses, several values of a setting where one dictionary can have but one.
     """
+    check_end_to_end(config)
     for table in config.tables:
         check_staircase(table, config)
         check_pairs(table, config)

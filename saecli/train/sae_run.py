@@ -36,7 +36,7 @@ from saecli.train.recipes import TRAINED
 from saecli.train.sae import train_on_vectors, train_sae
 from saecli.train.sae_config import TrainSaeConfig
 from saecli.train.sae_loop import METRICS, SaeResult
-from saecli.train.sae_memory import memory_need, model_need, require_room
+from saecli.train.sae_memory import as_read, memory_need, model_need, require_room
 from saecli.train.sae_plan import plan_dictionaries, plan_on_vectors
 from saecli.train.trainer import TrainerConfig
 from saecli.train.vectors import VectorFiles, measure_vectors
@@ -135,6 +135,7 @@ def _require_room(
     if model is not None:
         parameters = sum(parameter.numel() for parameter in model.module.parameters())
         positions = positions or config.context or model.info.n_ctx
+        config = as_read(config, positions)
         of_model = model_need(config, model.info, parameters, positions, ranks.size)
     threads = config.threads or default_threads()
     return require_room(config, memory_need(config, plans, threads, ranks.size, of_model), ranks)

@@ -35,7 +35,7 @@ from saecli.core.dictionary import Dictionary
 from saecli.dictionaries.selection import ROWS_PER_CHUNK, select_rows, top_k
 from saecli.dictionaries.topk import TopK
 from saecli.train.products import multiply
-from saecli.train.ragged import bags, by_feature, encoder_rows, finish_b_dec, products
+from saecli.train.ragged import bags, by_feature, centred, encoder_rows, finish_b_dec, products
 from saecli.train.step import StepInput, StepOutput, set_output_gradients
 
 _AUX_ROWS: Final = 1024
@@ -54,17 +54,12 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
         The loss and what fired.
     """
     topk = cast(TopK, dictionary)
-    W_enc_DF, W_dec_FD = topk.W_enc_DF.detach(), topk.W_dec_FD.detach()
-    b_enc_F, b_dec_D = topk.b_enc_F.detach(), topk.b_dec_D.detach()
+    W_dec_FD, b_dec_D = topk.W_dec_FD.detach(), topk.b_dec_D.detach()
     x_BD, y_BD, space = step.x_BD, step.y_BD, step.workspace
     (here, width), batch = y_BD.shape, step.batch
-    k = min(step.settings.k, topk.n_latents)
-
-    centred_BD = x_BD
-    if topk.subtracts_b_dec:
-        centred_BD = torch.sub(x_BD, b_dec_D, out=space.take("centred", *x_BD.shape, like=x_BD))
-    values_BK, indices_BK = _select(centred_BD, W_enc_DF, b_enc_F, k, step)
-    values_BK = values_BK.relu_()
+    centred_BD = centred(topk, step)
+    values_BK, indices_BK = select(topk, centred_BD, step)
+    k = values_BK.shape[1]
 
     decoded_BD = embedding_bag(indices_BK, W_dec_FD, per_sample_weights=values_BK, mode="sum")
     residual_BD = space.take("residual", here, width, like=y_BD)
@@ -112,13 +107,17 @@ def topk_step(dictionary: Dictionary, step: StepInput) -> StepOutput:
     return StepOutput(loss, mse, active / batch, fired_F, aux, least=least, chunk_l0=chunk_l0, chosen=chosen)
 
 
-def _select(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, k: int, step: StepInput) -> tuple[Tensor, Tensor]:
-    """Top-k pre-activations [B, K] and their indices, int32 on the CPU path."""
-    latents = W_enc_DF.shape[1]
+def select(topk: TopK, centred_BD: Tensor, step: StepInput) -> tuple[Tensor, Tensor]:
+    """Activations [B, K] of the k largest pre-activations and their indices, int32 on the CPU path."""
+    W_enc_DF, b_enc_F, latents = topk.W_enc_DF.detach(), topk.b_enc_F.detach(), topk.n_latents
+    k = min(step.settings.k, latents)
     if step.settings.precision != "bf16-screen" or k >= latents:
-        return _largest(centred_BD, W_enc_DF, b_enc_F, k, step, step.settings.precision)
-    _, places_BJ = _largest(centred_BD, W_enc_DF, b_enc_F, min(latents, k + max(_FEWEST_SPARE, k // 2)), step, "bf16")
-    return rescored(centred_BD, W_enc_DF, b_enc_F, places_BJ, k)
+        values_BK, indices_BK = _largest(centred_BD, W_enc_DF, b_enc_F, k, step, step.settings.precision)
+    else:
+        spare = min(latents, k + max(_FEWEST_SPARE, k // 2))
+        _, places_BJ = _largest(centred_BD, W_enc_DF, b_enc_F, spare, step, "bf16")
+        values_BK, indices_BK = rescored(centred_BD, W_enc_DF, b_enc_F, places_BJ, k)
+    return values_BK.relu_(), indices_BK
 
 
 def rescored(centred_BD: Tensor, W_enc_DF: Tensor, b_enc_F: Tensor, places_BJ: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -162,6 +161,9 @@ def auxiliary(
 
     ``error`` is |e|² over all processes. N dead latents; ``b_dec`` gets its part from that of ``b_enc`` afterwards.
     """
+    if step.truth is not None:
+        residual_BD = step.truth.missed_BD
+        error = step.sum(float(torch.linalg.vector_norm(residual_BD)) ** 2)
     dead_N = step.dead_N
     enc_DN, dec_ND = dictionary.W_enc_DF.detach()[:, dead_N], dictionary.W_dec_FD.detach()[dead_N]
     b_N = dictionary.b_enc_F.detach()[dead_N]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +43,18 @@ class Workspace:
         return held[:size].view(*shape)
 
 
+class Truth(NamedTuple):
+    """What is really there, where the target only stands for a gradient (:mod:`saecli.train.end_to_end`).
+
+    Attributes:
+        y_BD: What the dictionary would write if it were exact, without what a skip path adds.
+        missed_BD: x̂ less that.
+    """
+
+    y_BD: Tensor
+    missed_BD: Tensor
+
+
 @dataclass(frozen=True)
 class StepInput:
     """What a step is given.
@@ -49,7 +62,7 @@ class StepInput:
     Attributes:
         x_BD: [B, d_in] this process's vectors at the site read, scaled to unit variance per dimension on average.
         y_BD: [B, d_out] targets, without what a skip path adds (:func:`without_skip`); the same tensor as ``x_BD`` for
-            an autoencoder.
+            an autoencoder. [B, G, d_out] if every prefix of a Matryoshka dictionary has its own.
         dead_N: int64 indices of the dead latents, perhaps none.
         settings: Weights and sizes; those that a schedule changes are as they are at this step.
         p: Exponent of an annealed penalty.
@@ -58,6 +71,7 @@ class StepInput:
         total: Vectors of the batch over all processes; those given if 0.
         ranks: The processes.
         chunks: Widths at which active features are counted apart, ascending up to all of them (topk, jumprelu).
+        truth: What auxiliary losses are about, if not ``y_BD``.
     """
 
     x_BD: Tensor
@@ -70,6 +84,7 @@ class StepInput:
     total: int = 0
     ranks: Ranks = ONE
     chunks: tuple[int, ...] = ()
+    truth: Truth | None = None
 
     def l0_of_chunks(self, indices: Tensor, active: Tensor) -> tuple[float, ...]:
         """Mean number of active features in every chunk, this process's share of it.
@@ -112,6 +127,9 @@ class StepOutput:
         chosen: Indices and activations [B, K] of what was selected (topk).
         jacobian: Mean |∂ feature / ∂ feature| of a pair, in the units of the model, over all processes.
         least: The smallest positive activation of a vector, on average over those of all processes (topk), if any is.
+        fit: The squared errors within ``loss``, if they are not ``mse`` alone (matryoshka).
+        consequences: Of an end-to-end step the divergence, the downstream term without its weight, and what the
+            architecture adds to the loss; else nothing.
     """
 
     loss: float
@@ -124,6 +142,8 @@ class StepOutput:
     chunk_l0: tuple[float, ...] = ()
     chosen: tuple[Tensor, Tensor] | None = None
     jacobian: float | None = None
+    fit: float | None = None
+    consequences: tuple[float, ...] = ()
 
 
 def without_skip(dictionary: Dictionary, x_BD: Tensor, y_BD: Tensor, space: Workspace) -> Tensor:

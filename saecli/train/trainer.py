@@ -6,7 +6,6 @@ mean the same at every site; at the end the units are folded into the weights (:
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,13 +20,14 @@ from saecli.dictionaries.jumprelu import JumpReLU
 from saecli.learning.update import Update
 from saecli.train.batchtopk_step import THRESHOLD_RATE
 from saecli.train.compiled_step import compiled_step
+from saecli.train.end_to_end import Consequences, end_to_end_step
 from saecli.train.jacobian_pair import Half
 from saecli.train.recipes import RECIPES, step_function
 from saecli.train.resample import resample
 from saecli.train.schedule import Schedule
 from saecli.train.settings import Pairing, Settings, Sharing
 from saecli.train.sharing import Optimiser
-from saecli.train.start import Neurons, initial_weights, start_from
+from saecli.train.start import Neurons, initial_weights, own_seed, start_from
 from saecli.train.step import StepInput, StepOutput, Workspace, without_skip
 from saecli.train.units import Units, unit_scale, usual_rows
 
@@ -63,9 +63,8 @@ class TrainerConfig:
 
     @property
     def own_seed(self) -> int:
-        """A seed of its own for every dictionary: independent of which others are trained beside it."""
-        text = f"{self.seed}/{self.dictionary.reads.canonical}/{self.dictionary.writes.canonical}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+        """Of this dictionary alone (:func:`saecli.train.start.own_seed`)."""
+        return own_seed(self.seed, self.dictionary)
 
 
 class DictionaryTrainer:
@@ -134,7 +133,14 @@ class DictionaryTrainer:
 
     @torch.no_grad()
     def step(
-        self, x_BD: Tensor, y_BD: Tensor, lr_factor: float, space: Workspace, done: float = 0.0, total: int = 0
+        self,
+        x_BD: Tensor,
+        y_BD: Tensor,
+        lr_factor: float,
+        space: Workspace,
+        done: float = 0.0,
+        total: int = 0,
+        consequences: Consequences | None = None,
     ) -> StepOutput:
         """One step on a batch in the units of the model.
 
@@ -144,6 +150,7 @@ class DictionaryTrainer:
             space: Buffers of the calling thread.
             done: 0..1, share of the run before this step.
             total: Vectors of the batch over all processes; those given if 0.
+            consequences: Of what it writes, if the loss is end-to-end.
 
         Returns:
             What the step found, of the whole batch.
@@ -157,7 +164,12 @@ class DictionaryTrainer:
         target_BD = without_skip(self.dictionary, x_BD, y_BD, space)
         chunks = () if sharing is None else sharing.chunks
         given = StepInput(x_BD, target_BD, dead_N, settings, p, next_p, space, total, self._ranks, chunks)
-        out = self._summed(self._step(self.dictionary, given))
+        if consequences is None:
+            out = self._step(self.dictionary, given)
+        else:
+            scale, recipe = self.units.scale_out, self.config.recipe
+            out = end_to_end_step(self._step, recipe, self.dictionary, given, consequences, scale)
+        out = self._summed(out)
         if self.partner is not None:
             out = self.partner.after(out, given, self._seen)
         self.schedule.record(out.penalties)
@@ -189,7 +201,7 @@ class DictionaryTrainer:
         """Adds up the shares of all processes, gradients too, in one exchange."""
         if self._ranks.size == 1:
             return out
-        numbers = [out.loss, out.mse, out.l0, out.aux, *out.chunk_l0, *(out.penalties or ())]
+        numbers = [out.loss, out.mse, out.l0, out.aux, *out.consequences, *out.chunk_l0, *(out.penalties or ())]
         gradients = [parameter.grad for parameter in self.dictionary.parameters() if parameter.grad is not None]
         like = gradients[0]
         parts = [*(one.reshape(-1) for one in gradients), out.fired_F.to(like), like.new_tensor(numbers)]
@@ -199,9 +211,12 @@ class DictionaryTrainer:
         for gradient, total in zip(gradients, summed, strict=True):
             gradient.copy_(total.view(gradient.shape))
         loss, mse, l0, aux, *others = values.tolist()
+        consequences, others = tuple(others[: len(out.consequences)]), others[len(out.consequences) :]
         chunks, penalties = tuple(others[: len(out.chunk_l0)]), others[len(out.chunk_l0) :]
         both = (penalties[0], penalties[1]) if penalties else None
-        return StepOutput(loss, mse, l0, fired_F > 0, aux, both, out.least, chunks, out.chosen)
+        return StepOutput(
+            loss, mse, l0, fired_F > 0, aux, both, out.least, chunks, out.chosen, consequences=consequences
+        )
 
     @property
     def dead_share(self) -> float:
