@@ -65,11 +65,11 @@ _saecli_flags() {
         '') words='--version --show-completion --help' ;;
         'trace') words='--suite --probe --benchmark --game --prompt --patch --prompts --n-prompts --aggregate --at --target --metric --method --steps --rule --ablation --data --sequences --positions --keep --top-nodes --node-threshold --top-edges --edge-threshold --pin --labels --contexts --context-width --context-sequences --explanations --threshold --samples --neighbours --position-weight --max-tokens --window --norms --influence --first-fraction --extend --calibrate --percentile --cluster --calibrate-sequences --rules --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'train') words='--help' ;;
-        'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --widths --sharing --stairs --tied --no-tied --jacobian-coefficient --jacobian-reduction --jacobian-tokens --jacobian-at --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
-        'connect') words='--suite --data --sequences --n-ctx --pair --score --c --keep --steps --embed --logits --compat --device --dtype --pack --no-pack --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train lm') words='--data --tokenizer --n-ctx --batch-size --micro-batch --targets --n-layer --n-head --d-model --norm --tanh-alpha --steps --optimizer --lr --muon-lr --warmup --schedule --min-lr --weight-decay --grad-clip --device --precision --keep --save-dtype --eval-every --held-out --sae --sae-kind --sae-latents --sae-k --sae-sparsity-weight --sae-tied --no-sae-tied --regularisation --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'train sae') words='--kind --arch --k --latents --sparsity-weight --target-l0 --sparsity-p --l0-loss --groups --widths --sharing --stairs --tied --no-tied --jacobian-coefficient --jacobian-reduction --jacobian-tokens --jacobian-at --skip --no-skip --decoder-norm --processing --data --context --drop --cache-activations --activations --site --tokens --batch --buffer --sequences --loss --downstream-weight --lr --beta1 --warmup --decay --sparsity-warmup --k-anneal --init --b-dec-init --resample-every --grad-clip --dead-after --aux-k --aux-coefficient --bandwidth --tanh-scale --anneal-start --device --precision --compile --no-compile --save-dtype --held-out --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --layers --help' ;;
+        'connect') words='--suite --data --sequences --n-ctx --pair --score --c --keep --steps --embed --logits --compat --device --dtype --half --pack --no-pack --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'finetune') words='--model --connections --c --masks --data --context --sequences --loss --steps --lr --warmup --decay --stagger --grad-clip --decoder-norm --dead-after --aux-k --aux-coefficient --compat --held-out --save-dtype --device --pack --no-pack --log-every --checkpoint-seconds --wandb --max-memory --resume --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
-        'validate') words='--model --data --sequences --n-ctx --firing --suite --connections --edges --counts --c --compat --prompts --ablation --errors --draws --features --set --generate --temperature --prompt --game --at --target --metric --min-faithfulness --require --device --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
+        'validate') words='--model --data --sequences --n-ctx --firing --suite --connections --edges --counts --c --compat --prompts --ablation --errors --draws --features --set --generate --temperature --prompt --game --at --target --metric --min-faithfulness --require --choose --device --half --pack --no-pack --layers --kind --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'f1') words='--model --data --games --indexing --positions --property --thresholds --precision --min-true-positives --min-support --label-f1 --compat --fidelity --no-fidelity --control --wide --plot --require --cache-codes --resume --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'cooc') words='--suite --data --sequences --n-ctx --special --threshold --min-count --min-pair --jaccard-floor --weight --edge-threshold --min-size --max-size --cut --recut --communities --size --per-size --max-examples --context --views --page-bytes --probe --h5 --neuronpedia --compat --require --cache-codes --pack --no-pack --layers --kind --device --dtype --batch-size --max-memory --seed --threads --out --overwrite --plan --config --template --show-config --json --quiet -q --help' ;;
         'graph') words='--help' ;;
@@ -180,6 +180,12 @@ _saecli_values() {
         'train lm|--save-dtype') words='float32 float16 bfloat16' paths='' ;;
         'train lm|--eval-every') words='' paths='' ;;
         'train lm|--held-out') words='' paths='' ;;
+        'train lm|--sae') words='standard gated jumprelu topk' paths='' ;;
+        'train lm|--sae-kind') words='resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
+        'train lm|--sae-latents') words='' paths='' ;;
+        'train lm|--sae-k') words='' paths='' ;;
+        'train lm|--sae-sparsity-weight') words='' paths='' ;;
+        'train lm|--regularisation') words='' paths='' ;;
         'train lm|--log-every') words='' paths='' ;;
         'train lm|--checkpoint-seconds') words='' paths='' ;;
         'train lm|--wandb') words='' paths='' ;;
@@ -217,6 +223,8 @@ _saecli_values() {
         'train sae|--batch') words='' paths='' ;;
         'train sae|--buffer') words='' paths='' ;;
         'train sae|--sequences') words='' paths='' ;;
+        'train sae|--loss') words='reconstruction end-to-end' paths='' ;;
+        'train sae|--downstream-weight') words='' paths='' ;;
         'train sae|--lr') words='' paths='' ;;
         'train sae|--beta1') words='' paths='' ;;
         'train sae|--warmup') words='' paths='' ;;
@@ -260,6 +268,7 @@ _saecli_values() {
         'connect|--compat') words='scae gpt-circuits' paths='' ;;
         'connect|--device') words='auto cpu cuda' paths='' ;;
         'connect|--dtype') words='auto float32 float64' paths='' ;;
+        'connect|--half') words='all first second' paths='' ;;
         'connect|--batch-size') words='' paths='' ;;
         'connect|--max-memory') words='' paths='' ;;
         'connect|--seed') words='' paths='' ;;
@@ -326,7 +335,9 @@ _saecli_values() {
         'validate|--metric') words='auto over-illegal over-mean logit logit-diff ce kl feature' paths='' ;;
         'validate|--min-faithfulness') words='' paths='' ;;
         'validate|--require') words='' paths='' ;;
+        'validate|--choose') words='' paths='' ;;
         'validate|--device') words='auto cpu cuda' paths='' ;;
+        'validate|--half') words='all first second' paths='' ;;
         'validate|--layers') words='' paths='' ;;
         'validate|--kind') words='resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post' paths='' ;;
         'validate|--dtype') words='auto float32 bfloat16 float16 float64' paths='' ;;

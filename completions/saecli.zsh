@@ -172,6 +172,14 @@ _saecli_train_lm() {
         '--save-dtype=[Number type of the stored model.]:value:(float32 float16 bfloat16)' \
         '--eval-every=[Steps between measurements on held-out data.]:value: ' \
         '--held-out=[Held-out sequences to measure on.]:value: ' \
+        '--sae=[Train dictionaries of this architecture along with the model, in one loss, so that it becomes a model that they reconstruct well; they are stored as a suite beside it.]:value:(standard gated jumprelu topk)' \
+        '*--sae-kind=[Site kinds that have dictionaries, in every layer. Repeatable.]:value:(resid_pre attn_in attn_z attn_out resid_mid mlp_in mlp_post mlp_out resid_post)' \
+        '--sae-latents=[Features per dictionary.]:value: ' \
+        '--sae-k=[Active features per token (topk).]:value: ' \
+        '--sae-sparsity-weight=[Weight of the sparsity penalty (standard, gated, jumprelu): one number, or one for every site in the order of depth, as in 0.02,0.035,0.085,0.07,0.075.]:value: ' \
+        '--sae-tied[The encoder is the decoder, transposed (standard, gated).]' \
+        '--no-sae-tied[The encoder is the decoder, transposed (standard, gated).]' \
+        '--regularisation=[Weight of the dictionaries'\'' errors in the loss; 3 if not given, of gated 2.]:value: ' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--log-every=[Steps per line of metrics.]:value: ' \
@@ -227,6 +235,8 @@ _saecli_train_sae() {
         '--batch=[Vectors per step, nearly.]:value: ' \
         '--buffer=[Vectors per site that are mixed with each other.]:value: ' \
         '--sequences=[Sequences (games) per forward pass of the model.]:value: ' \
+        '--loss=[What a dictionary is trained for: reconstruction, vectors like those there are; end-to-end, that with its reconstruction in their place the model predicts the same and later sites have the same. That runs the model from every site in every step, on whole sequences as they come (no --buffer).]:value:(reconstruction end-to-end)' \
+        '--downstream-weight=[Weight of the squared error at later sites of the suite, as a share of their variance, beside the divergence of predictions in nats (--loss end-to-end).]:value: ' \
         '--lr=[Highest learning rate; if not given, 1e-3 times the root of 2^14 over the latents.]:value: ' \
         '--beta1=[Decay of Adam'\''s running mean of gradients (of their squares: 0.999); 0 in some recipes for gated and jumprelu.]:value: ' \
         '--warmup=[Share of the tokens with a rising learning rate.]:value: ' \
@@ -278,16 +288,17 @@ _saecli_connect() {
         '--data=[What the model reads; if not given, what the zoo names: othello or chess-random (endless random games), data:NAME, a folder of token shards, text as FILE, FOLDER or GLOB, or hf:ORG/NAME\[/CONFIG\]\[@REVISION\] of the hub, streamed; :COLUMN after text or hf: names the column. Data that end early are read again.]:value:_files' \
         '--sequences=[Sequences to score on, held-out ones first; 0 for as many as have about 32,768 tokens.]:value: ' \
         '--n-ctx=[Positions per sequence; 0 for those that the dictionaries were trained on, or 128.]:value: ' \
-        '--pair=[Connect the features of two autoencoders with an MLP (3.mlp_in:3.mlp_out), an MLP with its norm and skip path (3.resid_mid:3.resid_post) or a block (3.resid_pre:4.resid_pre) between them, through that part itself.]:value: ' \
+        '*--pair=[Connect the features of two autoencoders with an MLP (3.mlp_in:3.mlp_out), an MLP with its norm and skip path (3.resid_mid:3.resid_post) or a block (3.resid_pre:4.resid_pre) between them, through that part itself. Repeatable: one file has them all.]:value: ' \
         '--score=[What makes a connection important: the mean contribution to the feature where it is active, or everywhere; the largest where it is active; the weight alone; the mean where it is active, weighed by how much the loss depends on the feature; or chance, as many per row as active-mean keeps. active-mean if not given, with --compat scae mean. With --pair: ig (integrated gradients, the default), jacobian (the mean size of the derivative) or ablation (the mean change when the source is set to 0).]:value:(active-mean mean max weight gradient random ig jacobian ablation)' \
         '--c=[Keep so many upstream features of each feature, over all upstream modules together; 10,30,100 if neither this nor --keep is given. Several numbers make a file each; all keeps everything.]:value: ' \
-        '--keep=[Keep so many connections of the whole suite, or of the pair (there also all, the default). Several numbers make a file each.]:value: ' \
+        '--keep=[Keep so many connections of the whole suite, or of each pair (there also all, the default). Several numbers make a file each.]:value: ' \
         '--steps=[With --pair and ig: points at which gradients are taken.]:value: ' \
         '--embed[Connect the embeddings of tokens too, upstream of all features.]' \
         '--logits[Connect the logits of tokens too, downstream of all features.]' \
         '--compat=[Do as a reference does: scae scores by unconditional sums over the features of the pruned pass with everything connected, and in parallel blocks counts connections from attention to MLP that cannot be. With --pair, gpt-circuits: gradients times the length of all source features together, roots of sums of squares.]:value:(scae gpt-circuits)' \
         '--device=[Where to compute.]:value:(auto cpu cuda)' \
         '--dtype=[Number type of the model and the sums.]:value:(auto float32 float64)' \
+        '--half=[Of the held-out sequences all, or those of one half: what was chosen by the first is to be reported on the second.]:value:(all first second)' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--batch-size=[Items computed together: a number or auto.]:value: ' \
@@ -362,7 +373,7 @@ _saecli_validate() {
         '--firing=[More held-out sequences, only to see which features ever fire.]:value: ' \
         '--suite=[Of a graph: the dictionaries it was traced with, if its run does not tell where they are.]:value:{ compadd -- gpt2-small-res-jb gpt2-small-resid-post-v5-32k gpt2-small-resid-post-v5-128k gpt2-small-resid-mid-v5-32k gpt2-small-resid-mid-v5-128k gpt2-small-attn-out-v5-32k gpt2-small-attn-out-v5-128k gpt2-small-mlp-out-v5-32k gpt2-small-mlp-out-v5-128k gpt2-small-hook-z-kk gpt2-small-mlp-tm gpt2-small-res-jb-feature-splitting gpt2-scae-suite gpt2-scae sae-pythia-70m-32k sae-pythia-160m-32k saebench-pythia-160m-deduped-4k saebench-pythia-160m-deduped-16k saebench-pythia-160m-deduped-65k pythia-70m-deduped-res-sm pythia-70m-deduped-att-sm pythia-70m-deduped-mlp-sm pythia-70m-deduped-saes pythia-70m-scae-all-mse pythia-70m-scae-100-mse pythia-70m-scae-100-ce gemma-scope-2b-pt-res gemma-scope-2b-pt-att gemma-scope-2b-pt-mlp gemma-scope-2b-pt-transcoders gemma-scope-9b-pt-res gemma-scope-9b-pt-att gemma-scope-9b-pt-mlp gemma-scope-9b-it-res gemma-scope-27b-pt-res gemma-scope-2-270m-pt gemma-scope-2-270m-it gemma-scope-2-1b-pt gemma-scope-2-1b-it gemma-scope-2-4b-pt gemma-scope-2-4b-it gemma-scope-2-12b-pt gemma-scope-2-12b-it gemma-scope-2-27b-pt gemma-scope-2-27b-it gemma-scope-transcoders clt-gemma-2-2b-426k clt-gemma-2-2b-2.5M transcoders-gemma-3-270m chess-mini chess-mini-random chess-saes-layer-5 chess-saes-layer-0 chess-saes-random-layer-5 chess-saes-all-layers othello-mini othello-mini-transcoders othello-mini-random othello-saes-layer-5 othello-saes-layer-0 othello-saes-random-layer-5 othello-saes-all-layers othello-saes-all-mlps othello-arena-mlp-5 python-mini python-mini-connected shakespeare-64x4-staircase tinystories-33m-suite tinystories-33m-scae-all-mse tinystories-33m-scae-10-mse tinystories-33m-scae-10-ce tinystories-33m-scae-30-mse tinystories-33m-scae-30-ce tinystories-33m-scae-100-mse tinystories-33m-scae-100-ce tinystories-33m-scae-300-mse tinystories-33m-scae-300-ce transcoder-llama-3.2-1b clt-llama-3.2-1b-524k transcoders-qwen3-0.6b transcoders-qwen3-1.7b transcoders-qwen3-4b transcoders-qwen3-8b transcoders-qwen3-14b; _files }' \
         '--connections=[Compute the suite through these connections, of saecli connect, beside random ones; auto: those that lie beside it.]:value:_files' \
-        '--edges=[Keep only the strongest of these edges between two sites, of saecli connect --pair, many numbers of them one after the other, beside random orders.]:value:_files' \
+        '*--edges=[Keep only the strongest of these edges between two sites, of saecli connect --pair, many numbers of them one after the other, beside random orders: a file or a run, whose largest file is taken. Repeatable, for several suites, which are compared.]:value:_files' \
         '--counts=[With --edges: how many to keep, several numbers; if not given, powers of the root of 2 up to all pairs.]:value: ' \
         '--c=[With --connections: keep so many of each feature, the strongest; several numbers are measured side by side: 10,30,100.]:value: ' \
         '--compat=[With --connections: scae computes biases and unexplained variance as the reference does, of folded weights.]:value:(none scae)' \
@@ -381,7 +392,9 @@ _saecli_validate() {
         '--metric=[With --set: what effects are measured in; auto fits the model and the target.]:value:(auto over-illegal over-mean logit logit-diff ce kl feature)' \
         '--min-faithfulness=[Of a graph: fail (exit code 4) if it is less faithful.]:value: ' \
         '*--require=[Fail (exit code 4) unless this holds at every chosen site: '\''ce_recovered>=0.95'\''. Repeatable.]:value: ' \
+        '--choose=[Of several suites keep one, as chosen/ of the run: the last named whose CE increase with all sites replaced is at most so many nats above that of the first. Choose by --half first what --half second reports.]:value: ' \
         '--device=[Where to compute.]:value:(auto cpu cuda)' \
+        '--half=[Of the held-out sequences all, or those of one half: what was chosen by the first is to be reported on the second.]:value:(all first second)' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--layers=[Layers as a Python slice of the site labels, such as 6:9.]:value: ' \
