@@ -36,6 +36,8 @@ NAME: Final = "gpt-circuits"
 TITLE: Final = "checkpoint folders of gpt-circuits"
 MODEL: Final = "model.json"
 
+_PENALTY: Final = {"reduction": "sum", "at": "clean"}
+"""How Jacobian-sparse pairs were trained; the coefficient is not stored."""
 _TOPK_NOTE: Final = (
     "gpt-circuits has a version whose topk has no ReLU, and the files do not tell which wrote them: "
     "negative ones among the k largest are read as inactive."
@@ -114,6 +116,8 @@ def _config(folder: Folder, index: int) -> tuple[DictionaryConfig, tuple[Path, .
         mine = {"b_enc": (width,), "b_dec": (d_in,)}
         check_shapes(file, own, {name: shape for name, shape in mine.items() if name in own or name not in shared})
     options: dict[str, Any] = {"k": folder.top_k[index]} if arch == "topk" else {}
+    if folder.variant.startswith("jsae"):
+        options["jacobian"] = dict(_PENALTY)
     try:
         site = Site.parse(folder.keys[index])
     except UsageError as error:

@@ -185,7 +185,9 @@ def test_pairs_share_layer_by_layer(tmp_path):
         ("standard", 3, ["0", "1", "2"], ["0.resid_pre", "1.resid_pre", "2.resid_pre"]),
         ("standard", 2, ["1_mlpout", "0_residmid", "7_act"], ["1.mlp_out", "0.resid_mid"]),
         ("jsae", 4, None, ["0.mlp_in", "0.mlp_out", "1.mlp_in", "1.mlp_out"]),
+        ("jsae_layer", 2, None, ["0.mlp_in", "0.mlp_out"]),
         ("jsae_block", 4, None, ["0.resid_mid", "0.resid_post", "1.resid_mid", "1.resid_post"]),
+        ("jsae", 2, ["1_residmid", "1_residpost"], ["1.resid_mid", "1.resid_post"]),
     ],
 )
 def test_hook_points(tmp_path, variant, count, keys, sites):
@@ -311,6 +313,21 @@ def test_every_variant_is_written_as_it_was(tmp_path, variant):
         assert before.keys() == after.keys()
         for name, value in after.items():
             torch.testing.assert_close(value, before[name], rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(("variant", "written"), [("jsae", "jsae_layer"), ("jsae_layer",) * 2, ("jsae_block",) * 2])
+def test_jacobian_sparse_pairs_stay_what_they_are(tmp_path, variant, written):
+    write(tmp_path / "old", variant, (5, 6, 5, 6), top_k=[2, 3, 2, 3])
+    loaded = {item.name: item.load(torch.float32) for item in open_dictionaries(tmp_path / "old").items}
+    assert [one.config.options["jacobian"] for one in loaded.values()] == [{"reduction": "sum", "at": "clean"}] * 4
+    gpt_circuits.write(loaded, tmp_path / "new")
+    document = json.loads((tmp_path / "new/sae.json").read_text())
+    assert (document["sae_variant"], document["top_k"]) == (written, [2, 3, 2, 3])
+    again = [item.load(torch.float32) for item in open_dictionaries(tmp_path / "new").items]
+    for before, after in zip(loaded.values(), again, strict=True):
+        assert before.config == after.config
+        for name, value in after.state_dict().items():
+            assert torch.equal(value, before.state_dict()[name])
 
 
 @pytest.mark.parametrize(
