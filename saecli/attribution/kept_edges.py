@@ -61,13 +61,13 @@ def kept_targets(
 
     Args:
         pair: The features and what is between them.
-        ranks_UF: Place of every edge in the order, 0 first.
+        ranks_UF: Place of every edge in the order, 0 first; int64, or int32 to save memory.
         counts: Numbers of edges, ascending.
         acts: Source features.
         clean_TD: What the model has at the source.
         counted_T: bool; the other positions keep the model's values at the source.
     """
-    order = _Order(ranks_UF, torch.tensor(counts, device=ranks_UF.device))
+    order = _Order(ranks_UF, torch.tensor(counts, dtype=ranks_UF.dtype, device=ranks_UF.device))
     sweep = _at_positions if pair.positionwise else _in_sequence
     for chosen, positions_T, pre_CTF in sweep(pair, order, acts, clean_TD, counted_T):
         yield Kept(chosen, positions_T, pair.down.activate(pre_CTF) * order.has_CF[chosen, None])

@@ -7,8 +7,11 @@ from itertools import pairwise
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch.nn.functional import gelu, kl_div, log_softmax
 
+from saecli.attribution import kept_edges
 from saecli.attribution.kept_edges import Kept, kept_targets
 from saecli.attribution.pair import FeaturePair
 from saecli.attribution.pair_scores import add_scores
@@ -76,6 +79,70 @@ def test_more_sources_than_a_word_has_bits():
         for count, found_TF in zip(counts, found, strict=True):
             expected_TF = slow_targets(pair, ranks_UF, count, source.encode(clean_TD), clean_TD, counted_T)
             torch.testing.assert_close(found_TF, expected_TF, rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 999),
+    positionwise=st.booleans(),
+    arch=st.sampled_from([("topk", {"k": 3}), ("jumprelu", {})]),
+    counts=st.lists(st.integers(0, UP * DOWN), min_size=1, max_size=9, unique=True).map(sorted),
+    limits=st.tuples(*(st.sampled_from([1, 40, 300, 1 << 20]) for _ in range(3)), st.sampled_from([1, 2, 40])),
+    counted=st.lists(st.booleans(), min_size=LENGTH, max_size=LENGTH),
+)
+def test_pieces_of_any_size_make_the_same_whole(seed, positionwise, arch, counts, limits, counted):
+    block = random_model(d_model=WIDTH).block(0)
+    source, target = (dictionary("0.mlp_in", size, arch=arch[0], seed=seed, **arch[1]) for size in (UP, DOWN))
+    pair = FeaturePair(source, target, block.mlp if positionwise else block, positionwise, 16)
+    clean_TD, counted_T = clean_of(LENGTH, pair), torch.tensor(counted)
+    generator = torch.Generator().manual_seed(seed)
+    ranks_UF = torch.randperm(UP * DOWN, generator=generator, dtype=torch.int32).view(UP, DOWN)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, limit in zip(("_PATTERNS", "_TARGETS", "_WIDEST", "_BITS"), limits, strict=True):
+            patch.setattr(kept_edges, name, limit)
+        pieces = kept_targets(pair, ranks_UF, counts, source.encode_sparse(clean_TD), clean_TD, counted_T)
+        found = whole(pieces, (len(counts), LENGTH, DOWN))
+    for count, found_TF in zip(counts, found, strict=True):
+        expected_TF = slow_targets(pair, ranks_UF, count, source.encode(clean_TD), clean_TD, counted_T)
+        torch.testing.assert_close(found_TF[counted_T], expected_TF[counted_T], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("positionwise", [True, False])
+def test_equal_targets_compete_for_the_last_place(positionwise):
+    block = random_model(d_model=WIDTH).block(0)
+    source, target = dictionary("0.mlp_in", UP, k=3, seed=3), dictionary("0.mlp_out", DOWN, k=4, seed=4)
+    for twin in range(1, DOWN):  # features 0, 1, 2 are one, so are 3, 4, 5: wherever they are among 4, they tie
+        target.W_enc_DF[:, twin] = target.W_enc_DF[:, twin // 3 * 3]
+        target.b_enc_F[twin] = target.b_enc_F[twin // 3 * 3]
+    pair = FeaturePair(source, target, block.mlp if positionwise else block, positionwise, 16)
+    ranks_UF = torch.arange(UP * DOWN).view(UP, DOWN)
+    clean_TD, counted_T, counts = clean_of(LENGTH, pair), torch.ones(LENGTH, dtype=torch.bool), [DOWN * 5, UP * DOWN]
+    acts = source.encode_sparse(clean_TD)
+    found = whole(kept_targets(pair, ranks_UF, counts, acts, clean_TD, counted_T), (2, LENGTH, DOWN))
+    tied = 0
+    for count, found_TF in zip(counts, found, strict=True):
+        expected_TF = slow_targets(pair, ranks_UF, count, source.encode(clean_TD), clean_TD, counted_T)
+        torch.testing.assert_close(found_TF.sort().values, expected_TF.sort().values, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close((found_TF != 0).sum(1), (expected_TF != 0).sum(1))
+        tied += int(((found_TF != 0).sum(1) == 4).sum())
+    assert tied
+
+
+@pytest.mark.parametrize("positionwise", [True, False])
+def test_without_any_active_source_biases_remain(positionwise):
+    block = random_model(d_model=WIDTH).block(0)
+    source, target = dictionary("0.mlp_in", UP, arch="standard", seed=3), dictionary("0.mlp_out", DOWN, k=4, seed=4)
+    source.b_enc_F.fill_(-1e3)
+    pair = FeaturePair(source, target, block.mlp if positionwise else block, positionwise, 16)
+    clean_TD, counted_T = clean_of(LENGTH, pair), torch.ones(LENGTH, dtype=torch.bool)
+    acts = source.encode_sparse(clean_TD)
+    assert acts.values_TK.shape[1] == 0
+    ranks_UF = torch.arange(UP * DOWN).view(UP, DOWN)
+    found = whole(kept_targets(pair, ranks_UF, [4, UP * DOWN], acts, clean_TD, counted_T), (2, LENGTH, DOWN))
+    for count, found_TF in zip([4, UP * DOWN], found, strict=True):
+        expected_TF = slow_targets(pair, ranks_UF, count, source.encode(clean_TD), clean_TD, counted_T)
+        torch.testing.assert_close(found_TF, expected_TF, rtol=1e-9, atol=1e-12)
+        assert found_TF.any()
 
 
 def planted() -> tuple[FeaturePair, torch.Tensor]:
