@@ -98,6 +98,7 @@ def read_sequences(
     usual_tokens: int,
     n_ctx: int,
     pack: bool | None,
+    half: str = "all",
     progress: Progress = silent,
 ) -> tuple[str, Sequences]:
     """What a model and dictionaries of it read, and its name.
@@ -108,7 +109,7 @@ def read_sequences(
         info: The model.
         vocabulary: Its vocabulary.
         data: What ``--data`` says; None for what the zoo names.
-        sequences, usual_tokens, pack: See :func:`saecli.data.sequences.open_sequences`.
+        sequences, usual_tokens, pack, half: See :func:`saecli.data.sequences.open_sequences`.
         n_ctx: Positions per sequence; 0 for those that the dictionaries were trained on, or 128.
         progress: Told how far it is.
 
@@ -145,6 +146,7 @@ def read_sequences(
         n_ctx=n_ctx,
         bos=starts.pop(),
         pack=pack,
+        half=half,
         vocabulary=lambda: vocabulary,
         progress=progress,
     )

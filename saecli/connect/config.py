@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 from saecli.core.config import ModelConfigMixin, SharedConfig, argument, option
 from saecli.core.errors import UsageError
 from saecli.core.site import Site
-from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
+from saecli.data.flags import DATA_HELP, DATA_METAVAR, HalfMixin
 from saecli.data.names import data_inputs
 
 EMBEDDED: Final = "othello-mini"
@@ -24,7 +24,7 @@ _ALL: Final = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
+class ConnectConfig(HalfMixin, ModelConfigMixin, SharedConfig):
     """Which dictionaries are connected, on which tokens their connections are scored, and how many are kept."""
 
     command: ClassVar[str] = "connect"
@@ -58,10 +58,11 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
         minimum=0,
         panel="Input",
     )
-    pair: str | None = option(
-        None,
+    pair: tuple[str, ...] = option(
+        (),
         help="Connect the features of two autoencoders with an MLP (3.mlp_in:3.mlp_out), an MLP with its norm and skip "
-        "path (3.resid_mid:3.resid_post) or a block (3.resid_pre:4.resid_pre) between them, through that part itself.",
+        "path (3.resid_mid:3.resid_post) or a block (3.resid_pre:4.resid_pre) between them, through that part itself. "
+        "Repeatable: one file has them all.",
         metavar="SITE:SITE",
         panel="Choose",
     )
@@ -84,7 +85,7 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
     )
     keep: str | None = option(
         None,
-        help="Keep so many connections of the whole suite, or of the pair (there also all, the default). Several "
+        help="Keep so many connections of the whole suite, or of each pair (there also all, the default). Several "
         "numbers make a file each.",
         metavar="E,…",
         panel="Choose",
@@ -123,7 +124,7 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
     def validate(self) -> None:
         """Refuse numbers that are none, and what the reference does not have."""
         _ = self.per_feature, self.overall
-        if self.pair is not None or self.compat == "gpt-circuits" or self.score in PAIR_SCORES:
+        if self.pair or self.compat == "gpt-circuits" or self.score in PAIR_SCORES:
             self._check_pair()
         elif self.keep is not None and _ALL in _parts(self.keep):
             raise UsageError("--keep all belongs to --pair.", "Write --c all.")
@@ -146,22 +147,17 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
         return self.compat == "scae"
 
     @property
-    def sites(self) -> tuple[Site, Site] | None:
-        """``--pair``: source and target."""
-        if self.pair is None:
-            return None
-        parts = self.pair.split(":")
-        if len(parts) != 2:
-            raise UsageError(f"--pair expects two sites with a colon between them, got {self.pair!r}.", _PAIRS)
-        up, down = (Site.parse(part).canonical for part in parts)
-        if (up.kind, down.kind, down.layer - up.layer) not in _ACROSS:
-            raise UsageError(f"--pair {self.pair}: no MLP, MLP block or block lies between these sites.", _PAIRS)
-        return up, down
+    def pairs(self) -> tuple[tuple[Site, Site], ...]:
+        """``--pair``: source and target of each."""
+        found = tuple(_pair(text) for text in self.pair)
+        if twice := [pair for number, pair in enumerate(found) if pair in found[:number]]:
+            raise UsageError(f"--pair {twice[0][0]}:{twice[0][1]} is named twice.", "Name each once.")
+        return found
 
     @property
     def scored_by(self) -> str:
         """``--score`` or its default."""
-        usual = "ig" if self.pair is not None else "mean" if self.follows else "active-mean"
+        usual = "ig" if self.pair else "mean" if self.follows else "active-mean"
         return self.score or usual
 
     @property
@@ -183,7 +179,7 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
         return any(text is not None and _ALL in _parts(text) for text in (self.c, self.keep))
 
     def _check_pair(self) -> None:
-        if self.sites is None:
+        if not self.pairs:
             flag = "--compat gpt-circuits" if self.compat == "gpt-circuits" else f"--score {self.score}"
             raise UsageError(f"{flag} belongs to --pair.", f"Add --pair. {_PAIRS}")
         if self.score is not None and self.score not in PAIR_SCORES:
@@ -195,6 +191,16 @@ class ConnectConfig(PackMixin, ModelConfigMixin, SharedConfig):
             raise UsageError("--c, --embed and --logits are not of a pair.", "Choose by --keep.")
         if self.steps != _STEPS and self.scored_by != "ig":
             raise UsageError(f"--steps belongs to --score ig, not {self.scored_by}.", "Leave it out.")
+
+
+def _pair(text: str) -> tuple[Site, Site]:
+    parts = text.split(":")
+    if len(parts) != 2:
+        raise UsageError(f"--pair expects two sites with a colon between them, got {text!r}.", _PAIRS)
+    up, down = (Site.parse(part).canonical for part in parts)
+    if (up.kind, down.kind, down.layer - up.layer) not in _ACROSS:
+        raise UsageError(f"--pair {text}: no MLP, MLP block or block lies between these sites.", _PAIRS)
+    return up, down
 
 
 def _parts(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from saecli.connect.config import ConnectConfig
 from saecli.connect.files import name_of, write_files
 from saecli.connect.gather import Gathered, gather, groups_of
 from saecli.connect.modules import connected_modules, downs_of
-from saecli.connect.paired import connect_pair, plan_pair
+from saecli.connect.paired import connect_pairs, plan_pairs
 from saecli.connect.result import ChosenFile, ConnectResult, ModuleRow
 from saecli.connect.tables import (
     Table,
@@ -45,8 +45,8 @@ def plan(config: ConnectConfig) -> list[str]:
     """What ``--plan`` prints."""
     from zoo.load import load_model, load_suite
 
-    if config.pair is not None:
-        return plan_pair(config, config.suite or config.model)
+    if config.pair:
+        return plan_pairs(config, config.suite or config.model)
     suite = load_suite(_suite_name(config))
     info = load_model(config.model, suite.info.processing).info
     modules = connected_modules(suite, info, embed=config.embed, logits=config.logits)
@@ -72,8 +72,8 @@ def run(config: ConnectConfig, run: Run, progress: Progress) -> ConnectResult:
     from zoo.load import attach, load_model, load_suite, load_vocabulary
     from zoo.reading import read_sequences
 
-    if config.pair is not None:
-        return connect_pair(config, config.suite or config.model, run, progress)
+    if config.pair:
+        return connect_pairs(config, config.suite or config.model, run, progress)
     device, dtype = torch_device(config.device), torch_dtype(config.dtype)
     if device.type == "mps":
         device = torch.device("cpu")
@@ -104,6 +104,7 @@ def run(config: ConnectConfig, run: Run, progress: Progress) -> ConnectResult:
             usual_tokens=_TOKENS,
             n_ctx=config.n_ctx,
             pack=config.pack,
+            half=config.half,
             progress=progress,
         )
         progress(f"{len(modules)} modules of {suite.info.name} on {sequences.tokens:,} tokens of {data}")

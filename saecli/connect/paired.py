@@ -1,10 +1,11 @@
-"""``saecli connect --pair``: connections between the features of two sites with a part of the model between them."""
+"""``saecli connect --pair``: connections between the features of sites with a part of the model between them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from itertools import chain
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor
@@ -46,24 +47,26 @@ class PairScores:
     positions: int
 
 
-def plan_pair(config: ConnectConfig, suite_name: str) -> list[str]:
+def plan_pairs(config: ConnectConfig, suite_name: str) -> list[str]:
     """What ``--plan`` prints."""
     from zoo.load import load_model, load_suite
 
     suite = load_suite(suite_name)
     info = load_model(config.model, suite.info.processing).info
-    up, down = _sites(config)
-    check_pair(suite, info, (up, down))
-    wide = [suite.configs[site].n_latents for site in (up, down)]
-    kept = ", ".join(f"{one:,}" for one in _kept(config, wide[0] * wide[1]))
-    return [
-        f"{suite.info.name}: {wide[0]:,} features at {up} and {wide[1]:,} at {down}, {wide[0] * wide[1]:,} pairs",
-        f"Keeps {kept}, by {_details(config, '')['method']}",
-    ]
+    lines = []
+    for up, down in config.pairs:
+        check_pair(suite, info, (up, down))
+        wide = [suite.configs[site].n_latents for site in (up, down)]
+        kept = ", ".join(f"{one:,}" for one in _kept(config, wide[0] * wide[1]))
+        lines.append(
+            f"{suite.info.name}: {wide[0]:,} features at {up} and {wide[1]:,} at {down}, {wide[0] * wide[1]:,} pairs; "
+            f"keeps {kept}"
+        )
+    return [*lines, f"by {_details(config, '')['method']}"]
 
 
-def connect_pair(config: ConnectConfig, suite_name: str, run: Run, progress: Progress) -> ConnectResult:
-    """Score every feature of one site for every feature of the other, keep the strongest.
+def connect_pairs(config: ConnectConfig, suite_name: str, run: Run, progress: Progress) -> ConnectResult:
+    """Score every feature of one site for every feature of the other, pair by pair, keep the strongest of each.
 
     Raises:
         UsageError, InputError: No such sites, no dictionaries there, or no data.
@@ -77,8 +80,8 @@ def connect_pair(config: ConnectConfig, suite_name: str, run: Run, progress: Pro
     attach(suite, model)
     fingerprint = fingerprint_module(model.module)
     model.module.to(dtype)  # after the suite has recognised the weights as they are stored
-    info, (up, down) = model.info, _sites(config)
-    pair = feature_pair(model, suite, (up, down))
+    info, ends = model.info, config.pairs
+    parts = {pair: feature_pair(model, suite, pair) for pair in ends}
     data, sequences = read_sequences(
         config.model,
         [suite],
@@ -89,13 +92,16 @@ def connect_pair(config: ConnectConfig, suite_name: str, run: Run, progress: Pro
         usual_tokens=1 << 15,
         n_ctx=config.n_ctx,
         pack=config.pack,
+        half=config.half,
         progress=progress,
     )
-    progress(f"{up} to {down} of {suite.info.name} on {sequences.tokens:,} tokens of {data}")
-    scores = score_pair(
-        model, suite, pair, up, sequences, cast(PairScore, _score(config)), steps=config.steps, progress=progress
-    )
-    facts = {
+    scores = {}
+    for (up, down), pair in parts.items():
+        progress(f"{up} to {down} of {suite.info.name} on {sequences.tokens:,} tokens of {data}")
+        scores[up, down] = score_pair(
+            model, suite, pair, up, sequences, cast(PairScore, _score(config)), steps=config.steps, progress=progress
+        )
+    facts: dict[str, Any] = {
         "score": config.scored_by,
         "model": info.name,
         "model_fingerprint": fingerprint,
@@ -103,20 +109,21 @@ def connect_pair(config: ConnectConfig, suite_name: str, run: Run, progress: Pro
         "parallel": info.parallel,
         "details": {
             **_details(config, data),
-            "pair": f"{up}:{down}",
+            "pairs": " ".join(f"{up}:{down}" for up, down in ends),
             "sequences": len(sequences),
-            "positions": scores.positions,
+            "positions": next(iter(scores.values())).positions,
         },
     }
-    modules = tuple(Module(site, site, suite.configs[site].n_latents) for site in (up, down))
-    chosen = [
-        strongest(modules, scores.whole_UF, most, config.seed, facts) for most in _kept(config, scores.whole_UF.numel())
-    ]
-    names = {name_of(one): one for one in chosen}
-    everything = Connections(modules, "all", parallel=info.parallel)
+    modules = tuple(Module(site, site, suite.configs[site].n_latents) for site in sorted({*chain(*ends)}))
+    possible = sum(one.whole_UF.numel() for one in scores.values())
+    names = {}
+    for most in _kept(config, max(one.whole_UF.numel() for one in scores.values())):
+        rows = {(down, up): strongest(one.whole_UF, most, config.seed) for (up, down), one in scores.items()}
+        made = Connections(modules, "overall", sum(len(one.indices) for one in rows.values()), rows, **facts)
+        names[name_of(made)] = made
     tables: dict[str, Table] = {
         "connections": [row for name, one in names.items() for row in pair_rows(name, one)],
-        "degrees": [row for name, one in names.items() for row in degree_rows(name, one, everything)],
+        "degrees": [row for name, one in names.items() for row in degree_rows(name, one, one)],
     }
     files = write_files(run, names, tables)
     return ConnectResult(
@@ -127,15 +134,16 @@ def connect_pair(config: ConnectConfig, suite_name: str, run: Run, progress: Pro
         tokens=sequences.tokens,
         held_out=sequences.held_out,
         score=config.scored_by,
-        chosen=[_file(name, one, scores, everything) for name, one in names.items()],
+        chosen=[_file(name, one, scores, possible) for name, one in names.items()],
         modules=[
             ModuleRow(
                 site=str(down),
-                features=modules[1].n_latents,
-                scored=int((scores.whole_UF != 0).any(0).sum()),
-                upstream=modules[0].n_latents,
+                features=one.whole_UF.shape[1],
+                scored=int((one.whole_UF != 0).any(0).sum()),
+                upstream=one.whole_UF.shape[0],
                 correlation=None,
             )
+            for (_, down), one in scores.items()
         ],
         correlation=None,
         files=files,
@@ -184,17 +192,14 @@ def score_pair(
     return PairScores(finished(sums[0] + sums[1], sum(positions)), halves, sum(positions))
 
 
-def strongest(
-    modules: tuple[Module, ...], scores_UF: Tensor, most: int, seed: int, facts: dict[str, object]
-) -> Connections:
+def strongest(scores_UF: Tensor, most: int, seed: int) -> Rows:
     """The pairs of features with the largest scores; among equals chance decides."""
-    (up, down), flat_N = modules, scores_UF.T.flatten().cpu()
+    (ups, downs), flat_N = scores_UF.shape, scores_UF.T.flatten().cpu()
     shuffled_N = torch.randperm(len(flat_N), generator=torch.Generator().manual_seed(seed))
     best_E = shuffled_N[flat_N[shuffled_N].sort(descending=True, stable=True).indices[:most]]
-    best_E = best_E[(best_E // up.n_latents).sort(stable=True).indices]
-    counts_F = (best_E // up.n_latents).bincount(minlength=down.n_latents)
-    rows = Rows(indptr_of(counts_F), (best_E % up.n_latents).int(), flat_N[best_E].float())
-    return Connections(modules, "overall", most, {(down.reads, up.reads): rows}, **facts)  # pyright: ignore[reportArgumentType]
+    best_E = best_E[(best_E // ups).sort(stable=True).indices]
+    counts_F = (best_E // ups).bincount(minlength=downs)
+    return Rows(indptr_of(counts_F), (best_E % ups).int(), flat_N[best_E].float())
 
 
 # ----------------------------------------------------------------------------------------------------------------------
@@ -218,11 +223,6 @@ def _batches(
         yield clean_BSD, acts, counted_BS
 
 
-def _sites(config: ConnectConfig) -> tuple[Site, Site]:
-    assert config.sites is not None  # noqa: S101  # of --pair
-    return config.sites
-
-
 def _score(config: ConnectConfig) -> str:
     return "reference" if config.compat == "gpt-circuits" else config.scored_by
 
@@ -239,23 +239,31 @@ def _details(config: ConnectConfig, data: str) -> dict[str, str | int]:
 
 
 def _kept(config: ConnectConfig, possible: int) -> list[int]:
+    """Connections of each pair, by file; `possible` ones of the pair that has most."""
     chosen = {min(one, possible) for one in config.overall}
     return sorted(chosen | ({possible} if config.keep is None or config.keeps_all else set()))
 
 
-def _file(name: str, one: Connections, scores: PairScores, everything: Connections) -> ChosenFile:
-    (rows,) = one.rows.values()
-    whole = float(scores.whole_UF.sum())
-    first, second = (half_UF.flatten().topk(one.n_edges).indices.cpu() for half_UF in scores.halves)
-    halves = [bool((half_UF != 0).any()) for half_UF in scores.halves]
-    assert rows.scores is not None  # noqa: S101
+def _file(name: str, one: Connections, scores: Mapping[tuple[Site, Site], PairScores], possible: int) -> ChosenFile:
+    whole = float(sum(found.whole_UF.sum() for found in scores.values()))
+    size = sum(float(rows.scores.double().sum()) for rows in one.rows.values() if rows.scores is not None)
+    overlaps = [_overlap(found, len(one.rows[down, up].indices)) for (up, down), found in scores.items()]
+    known = [overlap for overlap in overlaps if overlap is not None]
     return ChosenFile(
         file=name,
         rule=one.rule,
         limit=one.limit,
         connections=one.n_edges,
-        possible=everything.n_edges,
-        connected=int((one.in_degree(one.modules[1].reads) > 0).sum()),
-        kept=min(1.0, float(rows.scores.double().sum()) / whole) if whole else None,
-        overlap=float(torch.isin(first, second).double().mean()) if all(halves) else None,
+        possible=possible,
+        connected=sum(int((rows.indptr.diff() > 0).sum()) for rows in one.rows.values()),
+        kept=min(1.0, size / whole) if whole else None,
+        overlap=sum(known) / len(known) if known else None,
     )
+
+
+def _overlap(scores: PairScores, count: int) -> float | None:
+    """Share of the first half's choice that the second half chooses too; None if one of them has no score."""
+    if not all(bool((half_UF != 0).any()) for half_UF in scores.halves):
+        return None
+    first, second = (half_UF.flatten().topk(count).indices.cpu() for half_UF in scores.halves)
+    return float(torch.isin(first, second).double().mean())

@@ -151,6 +151,18 @@ class SuiteFidelity:
     sites: tuple[SiteFidelity, ...]
     compound: tuple[Compound, ...]
 
+    @property
+    def together(self) -> Interval:
+        """The CE increase with all sites replaced: of one site, that one."""
+        every = [one.outcome.ce_increase for one in self.compound if one.group == "all"]
+        return every[0] if every else self.sites[0].dictionary.ce_increase
+
+    @property
+    def single_increases(self) -> Interval:
+        """The CE increases of single sites, summed."""
+        every = [one.single_increases for one in self.compound if one.group == "all"]
+        return every[0] if every else self.sites[0].dictionary.ce_increase
+
     def measured(self) -> dict[Site, dict[str, float]]:
         """The main numbers, as a suite's header stores them; undefined ones are left out."""
         table = {}

@@ -16,6 +16,8 @@ DATA_HELP: Final = (
 
 DATA_METAVAR: Final = "NAME|PATH"
 
+HALVES: Final = ("all", "first", "second")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackMixin(CommandConfig):
@@ -25,5 +27,18 @@ class PackMixin(CommandConfig):
         None,
         help="Sequences run on across documents, or each document makes one, cut at the context; if not given, text "
         "runs on and games do not.",
+        panel="Data",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfMixin(PackMixin):
+    """Which held-out sequences are read, so that one may choose by some and report others."""
+
+    half: str = option(
+        "all",
+        help="Of the held-out sequences all, or those of one half: what was chosen by the first is to be reported on "
+        "the second.",
+        choices=HALVES,
         panel="Data",
     )

@@ -25,6 +25,8 @@ from saecli.data.vocabulary import Vocabulary
 _TOKENS: Final = 4096
 _LOGITS: Final = 1 << 26
 """Positions, and positions times vocabulary, that one sample has at most."""
+_SECOND_HALF: Final = 1 << 41
+"""Seeds of games between the halves."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ def open_samples(
     n_ctx: int = 0,
     bos: int | None = None,
     pack: bool | None = None,
+    half: str = "all",
     vocabulary: Callable[[], Vocabulary] | None = None,
     progress: Progress = silent,
 ) -> Samples:
@@ -67,6 +70,7 @@ def open_samples(
         firing: How many more that are held out.
         n_ctx: Positions per sequence; 0 for the data's own.
         bos: Token to put before every sequence of shards, None for none; games have none.
+        half: Which held-out sequences: ``all``, or those of the ``first`` or ``second`` half.
         pack, vocabulary, progress: As of :func:`saecli.data.sets.open_source`.
 
     Raises:
@@ -88,18 +92,21 @@ def open_samples(
         return Samples(
             source.vocabulary,
             source.n_ctx,
-            source.samples(sequences, HELD_OUT_SEED),
+            source.samples(sequences, games_seed(half)),
             source.samples(fitting, FITTING_SEED),
-            source.samples(firing, HELD_OUT_SEED + 1),
+            source.samples(firing, games_seed(half) + 1),
         )
     assert isinstance(source, ShardSource)  # noqa: S101
-    there = source.count("val")
+    numbers_N = held_out_numbers(source, half)
+    there = len(numbers_N)
     if there < sequences:
+        where = "" if half == "all" else f" in its {half} half"
         raise InputError(
-            f"{spec} has {there} held-out sequences of {source.n_ctx} positions, and {sequences} were asked for.",
+            f"{spec} has {there} held-out sequences of {source.n_ctx} positions{where}, and {sequences} were asked "
+            "for.",
             f"Ask for {there}, or make shards with a larger --val-fraction.",
         )
-    chosen = _spread(there, min(there, sequences + firing))
+    chosen = numbers_N[_spread(there, min(there, sequences + firing))]
     measured = _spread(len(chosen), sequences)
     rest = np.setdiff1d(np.arange(len(chosen)), measured)
     return Samples(
@@ -109,6 +116,18 @@ def open_samples(
         _windows(source, "train", _spread(source.count("train"), min(source.count("train"), fitting))),
         _windows(source, "val", chosen[rest]),
     )
+
+
+def games_seed(half: str) -> int:
+    """Of held-out games: their halves are other games, and all are the first half, as there is no end of them."""
+    return HELD_OUT_SEED + (_SECOND_HALF if half == "second" else 0)
+
+
+def held_out_numbers(source: ShardSource, half: str) -> np.ndarray:
+    """int64 [N]: the held-out sequences of shards, or those of one half of them."""
+    there = source.count("val")
+    start = there // 2 if half == "second" else 0
+    return np.arange(start, there // 2 if half == "first" else there, dtype=np.int64)
 
 
 def _spread(count: int, wanted: int) -> np.ndarray:

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from saecli.core.errors import InputError
 from saecli.core.progress import Progress, silent
-from saecli.data.games import HELD_OUT_SEED, GameSource
+from saecli.data.games import GameSource
+from saecli.data.samples import games_seed, held_out_numbers
 from saecli.data.sets import open_source
 from saecli.data.shard_source import ShardSource
 from saecli.data.shards import Split
@@ -65,6 +66,7 @@ def open_sequences(
     n_ctx: int = 0,
     bos: int | None = None,
     pack: bool | None = None,
+    half: str = "all",
     vocabulary: Callable[[], Vocabulary] | None = None,
     progress: Progress = silent,
 ) -> Sequences:
@@ -76,6 +78,7 @@ def open_sequences(
         usual_tokens: See there.
         n_ctx: Positions per sequence; 0 for the data's own.
         bos: Token to put before every sequence of shards, None for none; games have none.
+        half: Which held-out ones: ``all``, or those of the ``first`` or ``second`` half.
         pack, vocabulary, progress: As of :func:`saecli.data.sets.open_source`.
 
     Raises:
@@ -95,25 +98,26 @@ def open_sequences(
     )
     wanted = sequences or -(-usual_tokens // source.n_ctx)
     if isinstance(source, GameSource):
-        games, rows = source.play(wanted, HELD_OUT_SEED), max(1, _TOKENS // source.n_ctx)
+        games, rows = source.play(wanted, games_seed(half)), max(1, _TOKENS // source.n_ctx)
         batches = [source.read(source.part(games, slice(at, at + rows))) for at in range(0, wanted, rows)]
         return _joined(source.vocabulary, batches, wanted)
     assert isinstance(source, ShardSource)  # noqa: S101
-    there = source.count("val") + source.count("train")
+    val_N, train_N = held_out_numbers(source, half), np.arange(source.count("train"))
+    there = len(val_N) + len(train_N)
     if there < sequences:
         raise InputError(
             f"{spec} has {there:,} sequences of {source.n_ctx} positions, and {sequences:,} were asked for.",
             f"Ask for {there}, or for shorter ones with --n-ctx.",
         )
     wanted = min(there, wanted)
-    held_out = min(source.count("val"), wanted)
-    batches = [*_windows(source, "val", held_out), *_windows(source, "train", wanted - held_out)]
+    held_out = min(len(val_N), wanted)
+    batches = [*_windows(source, "val", val_N, held_out), *_windows(source, "train", train_N, wanted - held_out)]
     return _joined(source.vocabulary, batches, held_out)
 
 
-def _windows(source: ShardSource, split: Split, wanted: int) -> list[Batch]:
+def _windows(source: ShardSource, split: Split, from_N: np.ndarray, wanted: int) -> list[Batch]:
     """So many sequences of a split, at even distances."""
-    numbers_N = np.arange(wanted, dtype=np.int64) * source.count(split) // max(1, wanted)
+    numbers_N = from_N[np.arange(wanted, dtype=np.int64) * len(from_N) // max(1, wanted)]
     rows = max(1, _TOKENS // source.n_ctx)
     return [source.windows(split, numbers_N[at : at + rows]) for at in range(0, wanted, rows)]
 

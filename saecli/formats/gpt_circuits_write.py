@@ -20,6 +20,7 @@ from torch import Tensor
 from saecli.core.atomic import write_bytes
 from saecli.core.dictionary import Dictionary
 from saecli.core.errors import UsageError
+from saecli.core.staircase import is_staircase
 from saecli.formats.gpt_circuits_folder import CONFIG
 
 _STAIRCASES: Final = {"topk": "topk_staircase", "jumprelu": "jumprelu_staircase"}
@@ -98,10 +99,10 @@ def _check(one: Dictionary) -> None:
 def _variant(arch: str, made: Sequence[Dictionary]) -> tuple[str, list[Sequence[Dictionary]]]:
     """The variant, and what shares weights."""
     if arch in _STAIRCASES and len(made) > 1:
-        if _is_staircase(made):
+        if is_staircase(made):
             return _STAIRCASES[arch], [made]
         pairs = [made[at : at + 2] for at in range(0, len(made), 2)]
-        if arch == "topk" and all(map(_is_block, pairs)) and all(map(_is_staircase, pairs)):
+        if arch == "topk" and all(map(_is_block, pairs)) and all(map(is_staircase, pairs)):
             return "staircase_block", list(pairs)
         kinds = {tuple(one.config.reads.kind for one in pair) for pair in pairs}
         trained = all(one.config.options.get("jacobian") for one in made)
@@ -120,19 +121,6 @@ def _is_block(pair: Sequence[Dictionary]) -> bool:
 
 def _of_one_layer(pair: Sequence[Dictionary]) -> bool:
     return len({one.config.reads.layer for one in pair}) == 1
-
-
-def _is_staircase(group: Sequence[Dictionary]) -> bool:
-    """Whether all are the first features of the widest."""
-    widest = max(group, key=lambda one: one.n_latents)
-    names = ("W_dec_FD", "threshold_F") if hasattr(widest, "threshold_F") else ("W_dec_FD",)
-    for one in group:
-        count = one.n_latents
-        if one.config.d_in != widest.config.d_in or not torch.equal(one.W_enc_DF, widest.W_enc_DF[:, :count]):
-            return False
-        if not all(torch.equal(one.get_parameter(name), widest.get_parameter(name)[:count]) for name in names):
-            return False
-    return True
 
 
 def _tensors(one: Dictionary, shared: bool, tied: bool) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ from saecli.asking.flags import METRICS, parse_limits
 from saecli.core.bound import Bound
 from saecli.core.config import ModelConfigMixin, SharedConfig, SitesMixin, argument, option
 from saecli.core.errors import UsageError
-from saecli.data.flags import DATA_HELP, DATA_METAVAR, PackMixin
+from saecli.data.flags import DATA_HELP, DATA_METAVAR, HalfMixin
 from saecli.data.names import data_inputs
 from saecli.validate.intervention_flags import parse_setting
 from saecli.validate.metrics import parse_bound
@@ -20,7 +20,7 @@ _WITH_SET: Final = {"generate": 0, "prompt": None, "game": None, "at": None, "ta
 
 
 @dataclass(frozen=True, kw_only=True)
-class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
+class ValidateConfig(HalfMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     """Which suites, circuits or features to measure on which data, and what they must reach."""
 
     command: ClassVar[str] = "validate"
@@ -79,11 +79,12 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         input=True,
         panel="Connections",
     )
-    edges: str | None = option(
-        None,
+    edges: tuple[str, ...] = option(
+        (),
         help="Keep only the strongest of these edges between two sites, of saecli connect --pair, many numbers of them "
-        "one after the other, beside random orders.",
-        metavar="FILE",
+        "one after the other, beside random orders: a file or a run, whose largest file is taken. Repeatable, for "
+        "several suites, which are compared.",
+        metavar="FILE|RUN",
         complete="files",
         input=True,
         panel="Connections",
@@ -201,6 +202,14 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         metavar="METRIC>=VALUE",
         panel="Check",
     )
+    choose: float | None = option(
+        None,
+        help="Of several suites keep one, as chosen/ of the run: the last named whose CE increase with all sites "
+        "replaced is at most so many nats above that of the first. Choose by --half first what --half second reports.",
+        metavar="NATS",
+        minimum=0.0,
+        panel="Check",
+    )
     device: str = option(  # no mps, which has no fp64 to sum in
         "auto", help="Where to compute.", choices=("auto", "cpu", "cuda"), panel="Machine"
     )
@@ -216,9 +225,9 @@ class ValidateConfig(PackMixin, SitesMixin, ModelConfigMixin, SharedConfig):
         if self.connections is None and (self.c is not None or self.compat != "none"):
             flag = "--c" if self.c is not None else "--compat"
             raise UsageError(f"{flag} belongs to --connections.", "Add --connections FILE.")
-        if self.edges is None and self.counts is not None:
+        if not self.edges and self.counts is not None:
             raise UsageError("--counts belongs to --edges.", "Add --edges FILE.")
-        if self.edges is not None and self.connections is not None:
+        if self.edges and self.connections is not None:
             raise UsageError("--edges and --connections are two questions.", "Keep one.")
         _ = parse_limits(self.c), self.numbers
 

@@ -74,6 +74,7 @@ def samples_for(
         n_ctx=n_ctx,
         bos=bos,
         pack=config.pack,
+        half=config.half,
         vocabulary=lambda: load_vocabulary(config.model or made_for, info.vocabulary),
         progress=progress,
     )

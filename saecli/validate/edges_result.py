@@ -1,13 +1,16 @@
-"""What ``saecli validate SUITE --edges`` returns."""
+"""What ``saecli validate SUITE… --edges`` returns."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from saecli.core.result import Result, field_doc
 from saecli.validate.result import Estimate
 from saecli.validate.wording import aligned, estimated, number
+
+_MOST_LINES = 40
 
 
 @dataclass(frozen=True)
@@ -26,21 +29,13 @@ class EdgePoint:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EdgesResult(Result):
-    """What a model keeps when only the strongest edges between two sites carry information."""
+class EdgeCurveRow:
+    """One suite's edges between two sites."""
 
-    schema: ClassVar[str] = "saecli.validate-edges/1"
-
-    model: str = field_doc("Model", "The model.")
     suite: str = field_doc("Suite", "The dictionaries.")
-    data: str = field_doc("Data", "What it read.")
     pair: str = field_doc("Pair", "Source and target.")
     score: str = field_doc("Score", "By what the edges are ordered.")
     possible: int = field_doc("Possible", "Pairs of features.")
-    sequences: int = field_doc("Sequences", "Held-out sequences.")
-    tokens: int = field_doc("Tokens", "Predictions measured.")
-    draws: int = field_doc("Draws", "Random orders.")
-    ce_model: Estimate = field_doc("CE of the model", "Nats per token.")
     ce_none: Estimate = field_doc("CE without edges", "With the target dictionary's bias alone.")
     ce_dictionary: Estimate = field_doc(
         "CE of the dictionary", "The target replaced by its own reconstruction, without any source."
@@ -50,28 +45,118 @@ class EdgesResult(Result):
     area: Estimate = field_doc("Area", "Mean KL over the logarithm of the number of edges, without 0 (trapezium rule).")
     random_area: Estimate = field_doc("Random area", "The same in random order, mean over draws.")
     better_than_random: Estimate = field_doc("Better than random", "Random area - area, paired.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgeDifference:
+    """A suite's edges against those of the first suite between the same sites, in the same resamples."""
+
+    suite: str = field_doc("Suite", "The suite.")
+    against: str = field_doc("Against", "The first suite.")
+    pair: str = field_doc("Pair", "Source and target.")
+    area: Estimate = field_doc("Area", "Its area minus the first suite's.")
+    edges_ratio: Estimate = field_doc(
+        "Edges ratio",
+        "Times as many edges as the first suite needs for the same KL, geometric mean over the KL that both reach; "
+        "below 1 it needs fewer; null where the curves have no KL in common.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedSite:
+    """One dictionary of a suite."""
+
+    suite: str = field_doc("Suite", "The suite.")
+    site: str = field_doc("Site", "Where it stands.")
+    arch: str = field_doc("Architecture", "Its architecture.")
+    latents: int = field_doc("Latents", "Its features.")
+    l0: Estimate = field_doc("L0", "Active features per token.")
+    l0_per_chunk: list[float] | None = field_doc(
+        "L0 per chunk", "Of a staircase: active features among those new at the first site, at the second, and so on."
+    )
+    variance_explained: Estimate = field_doc("Variance explained", "By the reconstruction.")
+    ce_increase: Estimate = field_doc("CE increase", "With this site alone replaced, nats per token.")
+    jacobian: float | None = field_doc(
+        "Jacobian", "Mean size of the pair's derivatives, as recorded when it was trained; null if it was not."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedSuite:
+    """One suite as a whole."""
+
+    suite: str = field_doc("Suite", "The suite.")
+    dictionaries: int = field_doc("Dictionaries", "How many it has.")
+    parameters: int = field_doc("Parameters", "Numbers learnt; what dictionaries share counts once.")
+    ce_increase: Estimate = field_doc("CE increase", "With all its sites replaced together, nats per token.")
+    single_increases: Estimate = field_doc("Single increases", "The CE increases of single sites, summed.")
+    minus_first: Estimate | None = field_doc(
+        "Minus first", "Its CE increase minus the first suite's, paired; null for the first, and where sites differ."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EdgesResult(Result):
+    """What a model keeps when only the strongest edges between two sites carry information, suite by suite."""
+
+    schema: ClassVar[str] = "saecli.validate-edges/1"
+
+    model: str = field_doc("Model", "The model.")
+    data: str = field_doc("Data", "What it read.")
+    half: str = field_doc("Half", "Which of the held-out sequences: all, or those of the first or second half.")
+    sequences: int = field_doc("Sequences", "Held-out sequences.")
+    tokens: int = field_doc("Tokens", "Predictions measured.")
+    draws: int = field_doc("Draws", "Random orders.")
+    ce_model: Estimate = field_doc("CE of the model", "Nats per token.")
+    suites: list[ComparedSuite] = field_doc("Suites", "The suites, in the order given.")
+    sites: list[ComparedSite] = field_doc("Sites", "Their dictionaries.")
+    curves: list[EdgeCurveRow] = field_doc("Curves", "One per suite and pair of sites.")
+    differences: list[EdgeDifference] = field_doc("Differences", "Every further suite against the first.")
     files: list[str] = field_doc("Files", "Files in the run directory.")
 
     def summary_lines(self) -> list[str]:
-        """One line per number of edges."""
+        """The suites, one line per number of edges of every curve while these are few, and what differs."""
+        half = "" if self.half == "all" else f", their {self.half} half"
+        lines = [
+            f"{self.model} on {self.sequences} held-out sequences of {self.data}{half}: CE {estimated(self.ce_model)}",
+            "",
+            *aligned([("suite", "parameters", "CE increase of all sites"), *map(_suite, self.suites)]),
+        ]
+        short = sum(len(one.points) for one in self.curves) <= _MOST_LINES
+        for one in self.curves:
+            lines += ["", *_curve(one, short)]
+        if self.differences:
+            lines.append("")
+        for one in self.differences:
+            lines.append(
+                f"{one.pair}: {one.suite} needs {estimated(one.edges_ratio)} times the edges of {one.against} at equal "
+                f"KL, area {estimated(one.area)} from its"
+            )
+        return lines
+
+
+def _suite(one: ComparedSuite) -> tuple[str, ...]:
+    return one.suite, f"{one.parameters:,}", estimated(one.ce_increase)
+
+
+def _curve(one: EdgeCurveRow, points: bool) -> Iterator[str]:
+    yield f"{one.pair} of {one.suite}, edges by {one.score}"
+    yield (
+        f"CE of the target dictionary {number(one.ce_dictionary.value)} (KL {number(one.kl_dictionary.value)}), "
+        f"without edges {number(one.ce_none.value)}"
+    )
+    if points:
         rows = [("edges", "KL", "KL to all edges", "CE", "recovered", "random KL")]
-        for one in self.points:
+        for point in one.points:
             rows.append(
                 (
-                    f"{one.edges:,}",
-                    estimated(one.kl),
-                    number(one.kl_circuit.value),
-                    number(one.ce.value),
-                    number(one.ce_recovered.value),
-                    number(one.random_kl.value),
+                    f"{point.edges:,}",
+                    estimated(point.kl),
+                    number(point.kl_circuit.value),
+                    number(point.ce.value),
+                    number(point.ce_recovered.value),
+                    number(point.random_kl.value),
                 )
             )
-        return [
-            f"{self.pair} of {self.suite} on {self.sequences} held-out sequences of {self.data}, edges by {self.score}",
-            f"CE of the model {estimated(self.ce_model)}, of its target dictionary {number(self.ce_dictionary.value)} "
-            f"(KL {number(self.kl_dictionary.value)}), without edges {number(self.ce_none.value)}",
-            "",
-            *aligned(rows),
-            "",
-            f"Area (mean KL over log edges) {estimated(self.area)}, in random order {number(self.random_area.value)}",
-        ]
+        yield from aligned(rows)
+    yield f"Area (mean KL over log edges) {estimated(one.area)}, in random order {number(one.random_area.value)}"

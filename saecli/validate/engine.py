@@ -23,8 +23,8 @@ def plan(config: ValidateConfig) -> list[str]:
         return plan_intervention(config, subject)
     if config.connections is not None:
         return plan_connected(config, subject.names[0])
-    if config.edges is not None:
-        return plan_edges(config, subject.names[0])
+    if config.edges:
+        return plan_edges(config, subject.names)
     if subject.kind == "graphs":
         return plan_circuits(config, subject.names)
     if subject.kind == "features":
@@ -44,8 +44,8 @@ def run(config: ValidateConfig, run: Run, progress: Progress) -> Result:
         return validate_intervention(config, subject, run, progress)
     if config.connections is not None:
         return validate_connected(config, subject.names[0], run, progress)
-    if config.edges is not None:
-        return validate_edges(config, subject.names[0], run, progress)
+    if config.edges:
+        return validate_edges(config, subject.names, run, progress)
     if subject.kind == "graphs":
         return validate_circuits(config, subject.names, run, progress)
     if subject.kind == "features":
@@ -59,14 +59,17 @@ def _subject(config: ValidateConfig) -> Subject:
         raise UsageError("--min-faithfulness is asked of a circuit graph.", "Name a graph.json; of suites, --require.")
     if subject.kind != "graphs" and config.prompts is not None:
         raise UsageError("--prompts is of a circuit graph of many prompts.", "Name a graph.json.")
+    if config.choose is not None and (subject.kind != "suites" or len(subject.names) < 2 or config.edges or config.set):
+        raise UsageError("--choose is between several suites as wholes.", "Name two suites or more, without --edges.")
     if subject.kind != "suites" and config.require:
         raise UsageError("--require is asked of suites.", "Of a graph, --min-faithfulness.")
     if subject.kind == "graphs" and (config.layers != ":" or config.kind):
         raise UsageError("A graph has the sites that it was traced with.", "Leave out --layers and --kind.")
-    pruned = config.connections is not None or config.edges is not None
-    if pruned and (subject.kind != "suites" or len(subject.names) > 1 or config.set):
-        flag = "--connections are" if config.edges is None else "--edges are"
-        raise UsageError(f"{flag} those of one suite.", "Name that suite, and nothing else.")
+    pruned = config.connections is not None or bool(config.edges)
+    if pruned and (subject.kind != "suites" or config.set):
+        raise UsageError(f"--{'edges' if config.edges else 'connections'} are those of suites.", "Name a suite.")
+    if config.connections is not None and len(subject.names) > 1:
+        raise UsageError("--connections are those of one suite.", "Name that suite, and nothing else.")
     if pruned and (config.layers != ":" or config.kind or config.require):
         raise UsageError("Connections take a suite as a whole.", "Leave out --layers, --kind and --require.")
     if config.set and len(subject.names) > 1:

@@ -10,10 +10,12 @@ from saecli.core.fidelity import SuiteFidelity
 from saecli.core.run import Run
 from saecli.core.suite import Suite
 from saecli.formats.saebench import Measurement, eval_results
+from saecli.formats.suite import is_suite, read_suite
 from saecli.report.curve_plot import curve_figure
 from saecli.report.density_plot import density_figure
 from saecli.report.fidelity_plot import fidelity_figure
 from saecli.report.figure import as_png, as_svg
+from saecli.validate.result import CHOSEN
 from saecli.validate.rows import EDGES, curve_table, long_table
 
 
@@ -42,7 +44,11 @@ def write_files(
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Every name without the folders that all can do without, fit for a file: ``run/suite-k8`` becomes ``suite-k8``."""
+    """Every name without the folders that all can do without, fit for a file: ``run/suite-k8`` becomes ``suite-k8``.
+
+    A suite that was chosen goes by the name that it was chosen under.
+    """
+    names = [_before(Path(name)) or name for name in names]
     split = [
         [part for part in re.split(r"[^\w.-]+", str(Path(name))) if part.strip(".")] or ["suite"] for name in names
     ]
@@ -51,3 +57,8 @@ def short_names(names: Sequence[str]) -> list[str]:
         if len(set(short)) == len(short):
             return short
     return [f"{number}_{parts[-1]}" for number, parts in enumerate(split, 1)]
+
+
+def _before(folder: Path) -> str:
+    """The name of a suite that was chosen, empty for others."""
+    return read_suite(folder).info.name if folder.name == CHOSEN and is_suite(folder) else ""

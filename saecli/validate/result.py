@@ -9,6 +9,9 @@ from saecli.core.errors import CheckFailed, SaecliError
 from saecli.core.result import Result, field_doc
 from saecli.validate.wording import aligned, estimated, number
 
+CHOSEN = "chosen"
+"""Folder of the suite that was chosen."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -88,6 +91,7 @@ class ValidateResult(Result):
     compound: list[MeasuredGroup] = field_doc("Compound", "Sites replaced together.")
     differences: list[Difference] = field_doc("Differences", "Every further suite against the first.")
     required: list[Required] = field_doc("Required", "What --require asked for.")
+    chosen: str | None = field_doc("Chosen", "The suite that --choose kept; null without it.", default=None)
     files: list[str] = field_doc("Files", "Files in the run directory.")
 
     def summary_lines(self) -> list[str]:
@@ -103,6 +107,8 @@ class ValidateResult(Result):
             if one.site == "all" and "compound_ce_increase" in one.metrics:
                 change = one.metrics["compound_ce_increase"]
                 lines += ["", f"{one.suite} minus {one.minus}: CE increase of all sites together {estimated(change)}"]
+        if self.chosen is not None:
+            lines += ["", f"Chosen: {self.chosen}"]
         if self.required:
             lines.append("")
         for one in self.required:
@@ -143,7 +149,9 @@ class ValidateResult(Result):
         return lines
 
     def next_command(self) -> str:
-        """Trace with the first suite, where positions are moves of Othello."""
+        """Trace with the first suite, where positions are moves of Othello; connect the chosen one."""
+        if self.chosen is not None:
+            return f"saecli connect {self.model} --suite {{run}}/{CHOSEN} --pair SITE:SITE"
         return f"saecli trace {self.model} --suite {self.suites[0]}" if self.data == "othello" else ""
 
     def failure(self) -> SaecliError | None:

@@ -50,7 +50,8 @@ def test_numbers_are_those_of_a_pass_per_number(here, saecli, pair):
     assert done.code == 0, done.err
     document = json.loads(done.out)
     assert document["schema"] == "saecli.validate-edges/1"
-    assert [one["edges"] for one in document["points"]] == list(COUNTS)
+    (curve,) = document["curves"]
+    assert [one["edges"] for one in curve["points"]] == list(COUNTS)
     model, suite, connections = load_model("lm"), load_suite("lm/suite"), read_connections(Path(path))
     up, down = (Site.parse(part).canonical for part in pair.split(":"))
     ranks_UF, found = ranks_of(connections, (up, down), 0), feature_pair(model, suite, (up, down))
@@ -88,29 +89,29 @@ def test_numbers_are_those_of_a_pass_per_number(here, saecli, pair):
             own_kl += float(distance(whole_SV, said))
             tokens += int(here_S.sum())
     assert document["tokens"] == tokens
-    assert document["ce_dictionary"]["value"] == pytest.approx(own_ce / tokens, rel=1e-4)
-    assert document["kl_dictionary"]["value"] == pytest.approx(own_kl / tokens, rel=1e-4)
-    for one in document["points"]:
+    assert curve["ce_dictionary"]["value"] == pytest.approx(own_ce / tokens, rel=1e-4)
+    assert curve["kl_dictionary"]["value"] == pytest.approx(own_kl / tokens, rel=1e-4)
+    for one in curve["points"]:
         ce, kl, circuit = (sums[one["edges"]] / tokens).tolist()
         assert one["ce"]["value"] == pytest.approx(ce, rel=1e-4)
         assert one["kl"]["value"] == pytest.approx(kl, rel=1e-4)
         assert one["kl_circuit"]["value"] == pytest.approx(circuit, rel=1e-4, abs=1e-6)
         assert one["kl"]["low"] <= one["kl"]["value"] <= one["kl"]["high"]
         assert one["random_kl"]["low"] <= one["random_kl"]["value"] <= one["random_kl"]["high"]
-        none, whole = document["ce_none"]["value"], document["ce_model"]["value"]
+        none, whole = curve["ce_none"]["value"], document["ce_model"]["value"]
         assert one["ce_recovered"]["value"] == pytest.approx((none - one["ce"]["value"]) / (none - whole))
-    last = document["points"][-1]
+    last = curve["points"][-1]
     assert (last["kl_circuit"]["value"], last["random_kl_circuit"]["value"]) == (0, pytest.approx(0, abs=1e-6))
     assert last["random_kl"]["value"] == pytest.approx(last["kl"]["value"], rel=1e-5)
-    first = document["points"][0]
-    assert (first["ce"], first["ce_recovered"]["value"]) == (document["ce_none"], 0)
+    first = curve["points"][0]
+    assert (first["ce"], first["ce_recovered"]["value"]) == (curve["ce_none"], 0)
     assert [first["random_kl"][end] for end in ("value", "low", "high")] == [first["kl"]["value"]] * 3
-    values = [np.array(one["kl"]["value"]) for one in document["points"][1:]]
-    assert document["area"]["value"] == pytest.approx(float(mean_over_log(COUNTS[1:], values)))
-    random = [np.array(one["random_kl"]["value"]) for one in document["points"][1:]]
-    assert document["random_area"]["value"] == pytest.approx(float(mean_over_log(COUNTS[1:], random)))
+    values = [np.array(one["kl"]["value"]) for one in curve["points"][1:]]
+    assert curve["area"]["value"] == pytest.approx(float(mean_over_log(COUNTS[1:], values)))
+    random = [np.array(one["random_kl"]["value"]) for one in curve["points"][1:]]
+    assert curve["random_area"]["value"] == pytest.approx(float(mean_over_log(COUNTS[1:], random)))
     rows = list(csv.DictReader((Path(document["run_directory"]) / "edges.csv").open(encoding="utf-8")))
-    assert [float(row["kl"]) for row in rows] == pytest.approx([one["kl"]["value"] for one in document["points"]])
+    assert [float(row["kl"]) for row in rows] == pytest.approx([one["kl"]["value"] for one in curve["points"]])
     assert "<svg" in (Path(document["run_directory"]) / "edges.svg").read_text(encoding="utf-8")
 
 
@@ -156,4 +157,4 @@ def test_a_plan_says_the_numbers(here, saecli):
     path = connected(saecli, "1.mlp_in:1.mlp_out")
     done = saecli("validate", "lm/suite", "--edges", path, *MEASURED, "--plan")
     assert done.code == 0, done.err
-    assert "Keeps 0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 144 of 144 edges" in done.out
+    assert "1.mlp_in:1.mlp_out: keeps 0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 144 edges" in done.out
