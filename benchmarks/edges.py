@@ -8,7 +8,7 @@ seconds in interleaved pairs; medians, and the median and range of the ratios.
 scores   against a forward and a backward through dense activations for every target feature, step and batch, as the
          reference does. That is measured on ``--some`` of the targets and multiplied up: its time per target is the
          same for all. Equal results are demanded of those targets.
-sweep    target features of one sequence at 35 numbers of edges, against every number by itself: targets with the same
+sweep    target features of one sequence at 34 numbers of edges, against every number by itself: targets with the same
          sources together, each group through the MLP and one column of the encoder, as the reference does; what it
          needs besides (a process per number, sorting edges in Python) is not counted. Equal results at every number.
 """

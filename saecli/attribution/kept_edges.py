@@ -33,7 +33,7 @@ _PATTERNS: Final = 1 << 20
 """Looked at together."""
 _TARGETS: Final = 1 << 23
 """Pre-activations of a sequence held at once."""
-_WIDEST: Final = 1 << 22
+_WIDEST: Final = 1 << 20
 """Numbers held at once in the widest layer."""
 _BITS: Final = 40
 """Sources that one word has room for; above them stands which row it was so far."""
