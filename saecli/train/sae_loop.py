@@ -287,9 +287,8 @@ class Training:
 
     def _recipe(self) -> dict[str, str]:
         """What must not differ between a checkpoint and the run that continues it."""
-        names = ("drop", "tokens", "batch", "buffer", "sequences", "warmup", "decay", "log_every", "seed")
+        names = ("loss", "downstream_weight", "drop", "tokens", "batch", "buffer", "sequences", "warmup", "decay")
+        names = (*names, "log_every", "seed")
         recipe = {name: repr(getattr(self.config, name)) for name in names}
-        if self.config.loss == END_TO_END:
-            recipe["loss"] = repr((self.config.loss, self.config.downstream_weight))
         recipe["dictionaries"] = repr([one.config for one in (*self.trainers, *self.controls)])
         return recipe

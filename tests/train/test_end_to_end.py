@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from saecli.core.dictionary import DictionaryConfig
-from saecli.core.errors import UsageError
+from saecli.core.errors import InputError, UsageError
 from saecli.core.gpt import GPT, GPTConfig
 from saecli.core.hooks import ThinModel, thin_gpt
 from saecli.core.ranks import ranks_here
@@ -27,6 +27,7 @@ from saecli.train.recipes import RECIPES
 from saecli.train.sae import train_sae
 from saecli.train.sae_config import SaeTable, TrainSaeConfig
 from saecli.train.sae_loop import METRICS, SaeResult
+from saecli.train.sae_memory import as_read, memory_need, model_need
 from saecli.train.sae_plan import plan_dictionaries
 from saecli.train.sequences import SequenceBlock, SequencePart, SequenceStream
 from saecli.train.settings import Settings
@@ -372,6 +373,14 @@ def test_a_resumed_run_ends_in_the_same_bits(stop_after: int, tmp_path: Path):
     assert again.records == whole.records
 
 
+def test_a_checkpoint_of_another_loss_is_refused(tmp_path: Path):
+    made = model()
+    train_sae(config(), made, tmp_path, threads=1, stop=lambda: True)
+    for changes, message in (({"loss": "reconstruction"}, "loss = 'end-to-end'"), ({"downstream_weight": 0.5}, "1.0")):
+        with pytest.raises(InputError, match=f"made with .*{message}"):
+            train_sae(config(**changes), made, tmp_path, threads=1)
+
+
 def test_activations_that_were_kept_give_the_same_bits(tmp_path: Path):
     made = model()
     whole = train_sae(config(), made, tmp_path / "whole", threads=1)
@@ -402,6 +411,15 @@ def test_two_processes_train_what_one_trains(tmp_path: Path):
             assert np.linalg.norm(found[name] - value) < 1e-9 * max(1, np.linalg.norm(value)), (recipe, name)
         for record, line in zip(records, lines, strict=True):
             assert [record["kl"], record["downstream"]] == pytest.approx([line["kl"], line["downstream"]], rel=1e-8)
+
+
+def test_memory_is_counted_of_whole_sequences():
+    asked, info = config(sae=(SaeTable(k=(3,), latents=(24,)),), buffer=10**6), model().info
+    plans = plan_dictionaries(asked, info)
+    assert memory_need(as_read(asked, 59), plans, 1).blocks == 4 * 2 * (4 * 59) * 3 * 8
+    assert as_read(replace(asked, loss="reconstruction"), 59).buffer == 10**6
+    rows = model_need(asked, info, 0, 59) - model_need(replace(asked, loss="reconstruction"), info, 0, 59)
+    assert rows > 4 * 120 * (2 * 61 + 2 * 32 * 2)  # predictions, and the neurons of two blocks
 
 
 # --- what cannot be -----------------------------------------------------------------------------------------------
