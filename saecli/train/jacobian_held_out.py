@@ -13,7 +13,7 @@ from saecli.core.sample import Sample, regrouped
 from saecli.core.site import Site
 from saecli.core.suite import Suite
 from saecli.train.jacobian import Chosen, absolute_jacobian
-from saecli.train.jacobian_path import Path, mlp_path, slopes
+from saecli.train.jacobian_path import Path, mlp_path
 from saecli.train.jacobian_plan import KINDS
 from saecli.train.step import Workspace
 
@@ -64,5 +64,5 @@ def _mean_sum(path: Path, first: Dictionary, x_TD: Tensor, second: Dictionary, y
         x_TD = first.reconstruct_from(reads, x_TD)
     chosen = [Chosen(acts.indices_TK, acts.values_TK > 0) for acts in (reads, writes)]
     weights = first.W_dec_FD.detach(), second.W_enc_DF.detach().T
-    found = absolute_jacobian(path, slopes(path, x_TD), *weights, chosen[0], chosen[1], space, gradients=False)
+    found = absolute_jacobian(path, x_TD, *weights, chosen[0], chosen[1], space, gradients=False)
     return found.total / (reads.indices_TK.shape[1] * writes.indices_TK.shape[1])

@@ -24,7 +24,7 @@ from saecli.core.model import HookedModel
 from saecli.core.ranks import Ranks
 from saecli.learning.update import Update
 from saecli.train.jacobian import Chosen, absolute_jacobian
-from saecli.train.jacobian_path import Path, Slopes, mlp_path, slopes
+from saecli.train.jacobian_path import Path, mlp_path
 from saecli.train.settings import Pairing, Settings
 from saecli.train.sharing import Optimiser
 from saecli.train.step import StepInput, StepOutput
@@ -60,12 +60,12 @@ class _Read(NamedTuple):
 
     Attributes:
         rows: Tokens taken.
-        at: What is constant at them.
+        x_BD: What the model has there, or the first dictionary makes of it.
         chosen: Features of the first.
     """
 
     rows: slice
-    at: Slopes
+    x_BD: Tensor
     chosen: Chosen
 
 
@@ -109,7 +109,7 @@ class Pair:
         self.path = mlp_path(model, reads.layer, block=reads.kind == "resid_mid").to(self.reads.dictionary.b_dec_D)
 
     def read(self, out: StepOutput, given: StepInput, seen: int) -> StepOutput:
-        """What is constant at the tokens taken; the first dictionary's numbers stay as they are."""
+        """Keep what the penalty needs of the tokens taken; the first dictionary's numbers stay as they are."""
         every = self.pairing.every
         generator = torch.Generator().manual_seed((self.reads.config.own_seed + seen) % (1 << 63))
         rows = slice(int(torch.randint(every, (), generator=generator)) if every > 1 else 0, None, every)
@@ -118,8 +118,7 @@ class Pair:
         if self.pairing.at == "reconstruction":
             made = self.reads.dictionary
             x_BD = embedding_bag(indices_BK, made.W_dec_FD, per_sample_weights=values_BK, mode="sum") + made.b_dec_D
-        at = slopes(self.path, x_BD / self.reads.units.scale_in)
-        self._read = _Read(rows, at, _active(indices_BK, values_BK))
+        self._read = _Read(rows, x_BD / self.reads.units.scale_in, _active(indices_BK, values_BK))
         return out
 
     def write(self, out: StepOutput, given: StepInput) -> StepOutput:
@@ -130,7 +129,7 @@ class Pair:
         dec_FD, enc_FD = first.W_dec_FD.detach(), second.W_enc_DF.detach().T
         gradients = pairing.coefficient > 0
         found = absolute_jacobian(
-            self.path, read.at, dec_FD, enc_FD, read.chosen, chosen, given.workspace, gradients=gradients
+            self.path, read.x_BD, dec_FD, enc_FD, read.chosen, chosen, given.workspace, gradients=gradients
         )
         share = pairing.every / (read.chosen.indices_BK.shape[1] * chosen.indices_BK.shape[1] * given.batch)
         mean = given.sum(found.total * share)

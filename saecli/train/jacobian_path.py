@@ -18,6 +18,7 @@ from saecli.core.errors import UsageError
 from saecli.core.gpt import DynamicTanh, GeluNew
 from saecli.core.hooks import norm_scale
 from saecli.core.model import HookedModel
+from saecli.train.step import Workspace
 
 _TOLERANCE: Final = 1e-3
 
@@ -68,10 +69,6 @@ class Slopes(NamedTuple):
     along_BM: Tensor | None = None
     norm_BD: Tensor | None = None
 
-    def part(self, rows: slice) -> Slopes:
-        """Those of some tokens."""
-        return Slopes(*(None if one is None else one[rows] for one in self))  # type: ignore[arg-type]
-
 
 @torch.no_grad()
 def mlp_path(model: HookedModel, layer: int, *, block: bool) -> Path:
@@ -104,41 +101,49 @@ def mlp_path(model: HookedModel, layer: int, *, block: bool) -> Path:
     return Path(W_in, b_in, W_out, part.act, norm, gain)
 
 
-def slopes(path: Path, x_BD: Tensor) -> Slopes:
-    """The constants at some tokens.
+def slopes(path: Path, x_BD: Tensor, space: Workspace) -> Slopes:
+    """The constants at some tokens, in buffers that the next call overwrites.
 
     Args:
         path: In the number type of ``x_BD``.
         x_BD: What the MLP is given, or its norm, in the units of the model.
+        space: The buffers.
     """
+    read_BD = x_BD if path.norm is None else path.norm(x_BD)
+    shape = len(x_BD), len(path.b_in_M)
+    before_BM = space.take("slopes before", *shape, like=x_BD)
+    hidden_BM = slope(path.act, torch.addmm(path.b_in_M, read_BD, path.W_in_DM, out=before_BM), space)
     if path.norm is None:
-        return Slopes(slope(path.act, torch.addmm(path.b_in_M, x_BD, path.W_in_DM)))
-    read_BD = path.norm(x_BD)
-    hidden_BM = slope(path.act, torch.addmm(path.b_in_M, read_BD, path.W_in_DM))
+        return Slopes(hidden_BM)
     if isinstance(path.norm, DynamicTanh):
         alpha, gain_D = path.norm.alpha.detach(), path.norm.weight.detach()
         return Slopes(hidden_BM, norm_BD=(1 - (alpha * x_BD).tanh().square()) * (gain_D * alpha))
-    scale_B1 = norm_scale(path.norm, x_BD)
-    normed_BD = (x_BD - x_BD.mean(1, keepdim=True) if path.centred else x_BD) / scale_B1
-    along_BM = (normed_BD if path.gain_D is None else normed_BD * path.gain_D) @ path.W_in_DM
-    hidden_BM /= scale_B1
+    if isinstance(path.norm, nn.LayerNorm):  # var is slow
+        normed_BD, _, inverse_B1 = torch.native_layer_norm(x_BD, path.norm.normalized_shape, None, None, path.norm.eps)
+    else:
+        inverse_B1 = 1 / norm_scale(path.norm, x_BD)
+        normed_BD = x_BD * inverse_B1
+    along_BM = space.take("slopes along", *shape, like=x_BD)
+    torch.mm(normed_BD if path.gain_D is None else normed_BD * path.gain_D, path.W_in_DM, out=along_BM)
+    hidden_BM *= inverse_B1
     return Slopes(hidden_BM, normed_BD, along_BM.mul_(hidden_BM))
 
 
-def slope(act: Callable[[Tensor], Tensor], a: Tensor) -> Tensor:
+def slope(act: Callable[[Tensor], Tensor], a: Tensor, space: Workspace) -> Tensor:
     """Derivative of an activation function, element by element; ``a`` may be overwritten."""
     if isinstance(act, GeluNew):
-        return _gelu_new_slope(a)
+        return _gelu_new_slope(a, space)
     with torch.enable_grad():
         a = a.detach().requires_grad_()
         return torch.autograd.grad(act(a).sum(), a)[0]
 
 
-def _gelu_new_slope(a: Tensor) -> Tensor:
+def _gelu_new_slope(a: Tensor, space: Workspace) -> Tensor:
     """½ (1 + t) + ½ a (1 − t²) u' with t = tanh u and u = √(2/π) (a + 0.044715 a³)."""
     scale = math.sqrt(2 / math.pi)
-    square = a * a
-    t = (square * (0.044715 * scale)).add_(scale).mul_(a).tanh_()
+    square, t = (space.take(f"slopes {name}", *a.shape, like=a) for name in ("square", "tanh"))
+    torch.mul(a, a, out=square)
+    torch.mul(square, 0.044715 * scale, out=t).add_(scale).mul_(a).tanh_()
     inner = square.mul_(3 * 0.044715 * scale).add_(scale).mul_(a)
     # ½ (1 + t) (1 + a (1 − t) u')
     return inner.addcmul_(inner, t, value=-1).add_(1).mul_(t.add_(1)).mul_(0.5)

@@ -10,7 +10,8 @@ from saecli.core.errors import UsageError
 from saecli.core.gpt import GPT, DynamicTanh, GeluNew, GPTConfig
 from saecli.core.hooks import thin_gpt
 from saecli.train.jacobian import Chosen, absolute_jacobian
-from saecli.train.jacobian_path import Path, mlp_path, slope, slopes
+from saecli.train.jacobian_beside import OfAll, OfRows, beside
+from saecli.train.jacobian_path import Path, mlp_path, slope
 from saecli.train.step import Workspace
 from tests.twins.jacobian import absolute_jacobian as plain
 from tests.twins.jacobian import token_jacobian
@@ -80,8 +81,8 @@ def test_the_sum_and_its_gradients_are_those_of_autograd(name, some_inactive):
     g_dec_FD, g_enc_DF = torch.autograd.grad(expected, [W_dec_FD, W_enc_DF])
     with torch.no_grad():
         given = W_dec_FD, W_enc_DF.T, Chosen(reads_BK, on[0]), Chosen(writes_BK.int(), on[1]), Workspace()
-        found = absolute_jacobian(path, slopes(path, x_BD), *given)
-        alone = absolute_jacobian(path, slopes(path, x_BD), *given, gradients=False)
+        found = absolute_jacobian(path, x_BD, *given)
+        alone = absolute_jacobian(path, x_BD, *given, gradients=False)
     assert found.total == pytest.approx(float(expected.detach()), rel=1e-12)
     assert (alone.total, alone.g_dec_FD) == (found.total, None)
     assert found.g_dec_FD is not None
@@ -90,24 +91,36 @@ def test_the_sum_and_its_gradients_are_those_of_autograd(name, some_inactive):
     assert torch.linalg.norm(found.g_enc_FD.T - g_enc_DF) < 1e-10 * g_enc_DF.norm()
 
 
-def test_many_chunks_are_one(monkeypatch):
-    path, _ = case("layernorm")
+@pytest.mark.parametrize("of_rows", [False, True])
+@pytest.mark.parametrize("name", ["layer", "layernorm", "dynamic-tanh"])
+def test_many_chunks_are_one_and_both_ways_of_the_stream_beside(name, of_rows, monkeypatch):
+    """Of 200 tokens 12 at a time, which leaves 8."""
+    path, _ = case(name)
     W_dec_FD, W_enc_DF = (one.detach() for one in weights())
     x_BD = torch.randn(200, 8, dtype=torch.float64)
-    chosen = [Chosen(torch.stack([torch.randperm(24)[:5] for _ in x_BD])) for _ in range(2)]
-    found, at = [], slopes(path, x_BD)
-    for elements in 1 << 18, 2000:
-        monkeypatch.setattr("saecli.train.jacobian._CHUNK_ELEMENTS", elements)
-        found.append(absolute_jacobian(path, at, W_dec_FD, W_enc_DF.T, chosen[0], chosen[1], Workspace()))
+    active_BK = torch.rand(200, 5) < 0.7
+    first, second = (Chosen(torch.stack([torch.randperm(24)[:5] for _ in x_BD]), active_BK) for _ in range(2))
+    found = [absolute_jacobian(path, x_BD, W_dec_FD, W_enc_DF.T, first, second, Workspace())]
+    monkeypatch.setattr("saecli.train.jacobian._CHUNK_ELEMENTS", 2000)
+    monkeypatch.setattr("saecli.train.jacobian_beside._CHEAPER", 0 if of_rows else 4)
+    found.append(absolute_jacobian(path, x_BD, W_dec_FD, W_enc_DF.T, first, second, Workspace()))
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(torch.as_tensor(one), torch.as_tensor(other))
+    nothing = Chosen(torch.empty(0, 5, dtype=torch.int64))
+    assert absolute_jacobian(path, x_BD[:0], W_dec_FD, W_enc_DF.T, nothing, nothing, Workspace()).total == 0
+
+
+def test_both_ways_of_the_stream_beside_are_taken():
+    """24 by 24 products of features against 25 of every token, four of the former to one of the latter."""
+    made = [beside(torch.randn(24, 8), torch.randn(24, 8), 25 * tokens, Workspace()) for tokens in (5, 6)]
+    assert list(map(type, made)) == [OfRows, OfAll]
 
 
 @pytest.mark.parametrize("act", [GeluNew(), nn.GELU(), nn.ReLU(), torch.tanh])
 def test_the_slope_of_an_activation_function(act):
     a = torch.linspace(-6, 6, 101, dtype=torch.float64, requires_grad=True)
     (expected,) = torch.autograd.grad(act(a).sum(), a)
-    torch.testing.assert_close(slope(act, a.detach().clone()), expected, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(slope(act, a.detach().clone(), Workspace()), expected, rtol=1e-12, atol=1e-14)
 
 
 # --- known numbers ------------------------------------------------------------------------------------------------
@@ -119,7 +132,7 @@ def jacobian_of(path: Path, at_D, w_dec_KD, w_enc_DK):
     for o in range(J.shape[0]):
         for i in range(J.shape[1]):
             pair = Chosen(torch.tensor([[i]])), Chosen(torch.tensor([[o]]))
-            found = absolute_jacobian(path, slopes(path, at_D[None]), w_dec_KD, w_enc_DK.T, *pair, Workspace())
+            found = absolute_jacobian(path, at_D[None], w_dec_KD, w_enc_DK.T, *pair, Workspace())
             assert found.g_dec_FD is not None
             # J is linear in its decoder row, so |J| = row · gradient, and the gradient has J's sign.
             forwards = found.g_dec_FD[i] @ w_dec_KD[i]
@@ -168,7 +181,7 @@ def test_the_block_with_layer_norm_by_hand():
     path, eye = by_hand(nn.LayerNorm(3, eps=0.0), r, r)
     expected = torch.tensor([[7, -2, 1], [-2, 10, -2], [1, -2, 7]], dtype=torch.float64).abs() / 6
     torch.testing.assert_close(jacobian_of(path, r, eye, eye), expected, rtol=1e-9, atol=0)
-    every, at = Chosen(torch.arange(3)[None]), slopes(path, r[None])
+    every, at = Chosen(torch.arange(3)[None]), r[None]
     assert absolute_jacobian(path, at, eye, eye, every, every, Workspace()).total / 9 == pytest.approx(
         17 / 27, abs=1e-9
     )
@@ -183,7 +196,7 @@ def test_the_block_with_dynamic_tanh_by_hand():
     nothing = torch.zeros(3, dtype=torch.float64)
     path, eye = by_hand(norm, nothing, nothing)
     every = Chosen(torch.arange(3)[None])
-    found = absolute_jacobian(path, slopes(path, nothing[None]), eye, eye, every, every, Workspace())
+    found = absolute_jacobian(path, nothing[None], eye, eye, every, every, Workspace())
     assert found.total / 9 == pytest.approx(2 / 3, abs=1e-12)  # J = 2
     torch.testing.assert_close(jacobian_of(path, nothing, eye, eye), 2 * eye)
 
