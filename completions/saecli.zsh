@@ -111,7 +111,7 @@ _saecli_trace() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -179,7 +179,8 @@ _saecli_train_lm() {
         '--sae-sparsity-weight=[Weight of the sparsity penalty (standard, gated, jumprelu): one number, or one for every site in the order of depth, as in 0.02,0.035,0.085,0.07,0.075.]:value: ' \
         '--sae-tied[The encoder is the decoder, transposed (standard, gated).]' \
         '--no-sae-tied[The encoder is the decoder, transposed (standard, gated).]' \
-        '--regularisation=[Weight of the dictionaries'\'' errors in the loss; 3 if not given, of gated 2.]:value: ' \
+        '--sae-lr=[Highest learning rate of the dictionaries; if not given, 1e-3 times the root of 2^14 over the latents.]:value: ' \
+        '--regularisation=[Weight of the dictionaries'\'' errors in the loss; 3 if not given, of gated 2. Made for --optimizer adamw; Muon wants less.]:value: ' \
         '--pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--no-pack[Sequences run on across documents, or each document makes one, cut at the context; if not given, text runs on and games do not.]' \
         '--log-every=[Steps per line of metrics.]:value: ' \
@@ -193,7 +194,7 @@ _saecli_train_lm() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -272,7 +273,7 @@ _saecli_train_sae() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -309,7 +310,7 @@ _saecli_connect() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -355,7 +356,7 @@ _saecli_finetune() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -408,7 +409,7 @@ _saecli_validate() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -451,7 +452,7 @@ _saecli_f1() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -504,7 +505,7 @@ _saecli_cooc() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -562,7 +563,7 @@ _saecli_graph_diff() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -579,7 +580,7 @@ _saecli_graph_merge() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -604,7 +605,7 @@ _saecli_graph_prune() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -621,7 +622,7 @@ _saecli_graph_export() {
         '--overwrite[Replace what is there.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -649,7 +650,7 @@ _saecli_view() {
         '--overwrite[Replace an earlier run in that directory.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -668,7 +669,7 @@ _saecli_download() {
         '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -698,7 +699,7 @@ _saecli_convert() {
         '--lossy[Accept a result that differs from the source.]' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \
@@ -720,7 +721,7 @@ _saecli_run() {
         '--quiet[Print nothing but the result and errors.]' \
         '-q[Print nothing but the result and errors.]' \
         '--help[Show this message and exit.]' \
-        '1:template|file:{ compadd -- boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m; _files }'
+        '1:template|file:{ compadd -- boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m; _files }'
 }
 
 _saecli_zoo() {
@@ -811,7 +812,7 @@ _saecli_zoo_cache_prune() {
         '--cache-dir=[Folder of the cache, instead of the usual ones; SAECLI_CACHE sets it for all commands.]:value:_files -/' \
         '--plan[Say what would be done and stop.]' \
         '--config=[TOML file with values for these flags.]:value:_files' \
-        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
+        '--template=[Named template with values for these flags.]:value:(boards-chess boards-chess-laptop boards-othello boards-othello-laptop chess-mini gpt-circuits-128x6 gpt-circuits-128x6-laptop gpt-circuits-256x4 gpt-circuits-256x4-laptop gpt-circuits-64x4 gpt-circuits-64x4-dyt gpt-circuits-64x4-dyt-laptop gpt-circuits-64x4-laptop gpt-circuits-64x4-regularized gpt-circuits-64x4-regularized-laptop gpt-circuits-ff-block gpt-circuits-ff-block-laptop gpt-circuits-ff-layer gpt-circuits-ff-layer-laptop gpt-circuits-transformer-block gpt-circuits-transformer-block-laptop othello-mini python-mini python-mini-connected scae-gpt2 scae-laptop scae-pythia-70m scae-tinystories-33m)' \
         '--show-config[Print every value and where it comes from, and stop.]' \
         '--json[Print one JSON document instead of text.]' \
         '--quiet[Print nothing but the result and errors.]' \

@@ -1,8 +1,8 @@
 """Dictionaries that are trained along with a language model, in one loss (:mod:`saecli.train.joint_loss`).
 
-Each is moved by Adam with the model's betas and the learning rate of its AdamW, without weight decay; its gradient is
-clipped by itself, so that the model's clipping stays what it is. Nothing is done about latents that never fire, and
-decoder rows take any norm.
+Each is moved by Adam with the betas of the model's AdamW, without weight decay; its learning rate rises and falls as
+the model's does. Its gradient is clipped by itself, so that the model's clipping stays what it is. Nothing is done
+about latents that never fire, and decoder rows take any norm.
 
 Several processes compute the loss of the whole batch: numerators and norms are summed between the passes. With R and N
 the sums of numerator and norm over all processes and r, n those of one, R / N has the gradient of (r − (R / N) n) / N,
@@ -26,6 +26,7 @@ from saecli.core.site import Site
 from saecli.data.source import Batch
 from saecli.dictionaries import make_dictionary
 from saecli.dictionaries.jumprelu import JumpReLU
+from saecli.learning.rate import peak_rate
 from saecli.learning.update import Update
 from saecli.train.joint_loss import site_sums
 from saecli.train.lm_config import TrainLMConfig
@@ -63,8 +64,9 @@ class JointDictionaries:
             if config.sae_tied:
                 made.W_enc_DF = nn.Parameter(made.W_dec_FD.detach().T)
             self.dictionaries[site] = made
+        self._lr = peak_rate(config.sae_latents, config.sae_lr)
         self._updates = {
-            site: Update(made, config.lr, _BETAS, config.sae_tied) for site, made in self.dictionaries.items()
+            site: Update(made, self._lr, _BETAS, config.sae_tied) for site, made in self.dictionaries.items()
         }
         self._sums_LN = torch.zeros(len(self.dictionaries), len(_NUMBERS), dtype=torch.float64)
         self._ce_sum = 0.0
@@ -140,10 +142,10 @@ class JointDictionaries:
         return math.hypot(*(float(torch.linalg.vector_norm(gradient)) for gradient in gradients))
 
     @torch.no_grad()
-    def apply(self, lr: float) -> None:
-        """Moves the dictionaries by the gradients that they have, and forgets these."""
+    def apply(self, rate: float) -> None:
+        """Moves the dictionaries by the gradients that they have, at a share of the highest rate, and forgets these."""
         for site, update in self._updates.items():
-            update.apply(lr, self.config.grad_clip, unit_decoder=False)
+            update.apply(self._lr * rate, self.config.grad_clip, unit_decoder=False)
             made = self.dictionaries[site]
             if isinstance(made, JumpReLU):
                 made.threshold_F.clamp_(min=0)

@@ -48,9 +48,16 @@ class JointMixin(CommandConfig):
     sae_tied: bool = option(
         False, help="The encoder is the decoder, transposed (standard, gated).", panel="Dictionaries"
     )
+    sae_lr: float | None = option(
+        None,
+        help="Highest learning rate of the dictionaries; if not given, 1e-3 times the root of 2^14 over the latents.",
+        minimum=0.0,
+        panel="Dictionaries",
+    )
     regularisation: float | None = option(
         None,
-        help="Weight of the dictionaries' errors in the loss; 3 if not given, of gated 2.",
+        help="Weight of the dictionaries' errors in the loss; 3 if not given, of gated 2. Made for --optimizer adamw; "
+        "Muon wants less.",
         minimum=0.0,
         panel="Dictionaries",
     )

@@ -12,8 +12,8 @@ With x_l the activations of the model at site l, x̂_l what their dictionary mak
                                     topk       0
     aux       gated: mean over tokens of |ReLU(γ) sg(W_dec) + sg(b_dec) − x|²; others 0
 
-sg holds constant, H is the step function. Gradients reach the model through x, in ‖x‖ too. Thresholds learn through straight-through estimates, within a
-window of width ε around θ on both sides, K(z) = 1[|z| < 1/2]::
+sg holds constant, H is the step function. Gradients reach the model through x, in ‖x‖ too. Thresholds learn through
+straight-through estimates, within a window of width ε around θ on both sides, K(z) = 1[|z| < 1/2]::
 
     ∂f/∂θ = −(θ / ε) K((π − θ) / ε),    ∂H(π − θ)/∂θ = −(1 / ε) K((π − θ) / ε),    ∂f/∂π = H(π − θ)
 

@@ -218,7 +218,7 @@ class _Training:
             optimizer.step()
             optimizer.zero_grad()
         if self.joint is not None:
-            self.joint.apply(config.lr * factor)
+            self.joint.apply(factor)
 
     def _measure(self) -> None:
         self.model.eval()

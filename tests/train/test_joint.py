@@ -162,6 +162,14 @@ def test_a_stopped_run_continues_to_the_same_bits(arch: str, tmp_path: Path):
     assert (tmp_path / "whole" / lm.METRICS).read_bytes() == (tmp_path / "parts" / lm.METRICS).read_bytes()
 
 
+def test_dictionaries_have_a_learning_rate_of_their_own(tmp_path: Path):
+    still, lively = (train(config_of("topk", sae_lr=rate), tmp_path / str(rate)).dictionaries for rate in (0.0, None))
+    for site, (one, other) in enumerate(zip(still, lively, strict=True)):
+        fresh = JointDictionaries(config_of("topk"), GPT(lm.model_shape(TINY, source()))).finished()[site]
+        assert torch.equal(weights(one), weights(fresh))
+        assert (weights(one) - weights(other)).abs().max() > 1e-3
+
+
 def test_the_best_model_keeps_the_dictionaries_of_its_step(tmp_path: Path):
     config = config_of("topk", keep="best", steps=6, schedule="constant")
     first = lm.train_lm(config, tmp_path / "six", source=Source(11, 6, 5, ces=(1.0, 2.0)))
