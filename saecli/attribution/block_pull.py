@@ -21,7 +21,7 @@ from torch import Tensor
 from saecli.attribution.attention_rows import AttentionRows, push_through
 from saecli.core.model import Block
 
-_NUMBERS: Final = 1 << 23
+_NUMBERS: Final = 1 << 25
 """Of the largest tables together, nearly."""
 _CACHED: Final = 1 << 18
 """In the gradients by patterns, or by what attention reads, of one batched backward: what stays in a CPU's cache."""
