@@ -74,7 +74,8 @@ def with_sharing(table: SaeTable, plans: Sequence[TrainerConfig], number: int, *
         table: Whose they are, in the order of :func:`step_widths`.
         plans: Of one suite.
         number: The table's, so that two tables of one suite share nothing.
-        own_lr: Whether learning rates follow from widths; what is shared has that of the widest.
+        own_lr: Whether learning rates follow from widths; what is shared has that of the narrowest, whose features
+            every dictionary trains.
     """
     if table.arch not in STAIRCASES or table.sharing == "none":
         return list(plans)
@@ -84,7 +85,7 @@ def with_sharing(table: SaeTable, plans: Sequence[TrainerConfig], number: int, *
         mine = plans[at : at + len(stairs)]
         at += len(stairs)
         ends = sorted({plan.dictionary.n_latents for plan in mine})
-        lr = min(plan.settings.lr for plan in mine) if own_lr else mine[0].settings.lr
+        lr = max(plan.settings.lr for plan in mine) if own_lr else mine[0].settings.lr
         for plan in mine:
             chunks = tuple(end for end in ends if end <= plan.dictionary.n_latents)
             one_scale = table.sharing == "b-dec" or plan.recipe == "jumprelu"

@@ -109,7 +109,7 @@ def validate_edges(config: ValidateConfig, names: Sequence[str], run: Run, progr
     found = []
     for one, pair in zip(every, pairs, strict=True):
         progress(f"{one.suite}, {one.pair}")
-        own_UF = ranks_of(one.connections, one.sites, config.seed).to(device_for(config.device))
+        own_UF = ranks_of(one.connections, one.sites, config.seed).int().to(device_for(config.device))
         drawn = {f"random {draw}": _drawn(own_UF, config.seed + draw) for draw in range(config.draws)}
         quality = measure_edges(
             model,
@@ -169,7 +169,7 @@ def _read(config: ValidateConfig, suites: Mapping[str, Suite], fingerprints: Map
         connections = read_connections(path)
         if not connections.rows or any(rows.scores is None for rows in connections.rows.values()):
             raise InputError(f"{path} has no scored edges between sites.", "Make it: saecli connect --pair SITE:SITE")
-        suite = _owner(path, connections, fingerprints)
+        suite = _owner(path, connections, fingerprints, {one.suite for one in found})
         for module in connections.modules:
             configs = suites[suite].configs
             if module.reads not in configs or configs[module.reads].n_latents != module.n_latents:
@@ -198,14 +198,14 @@ def _file(text: str) -> Path:
     return files[-1]
 
 
-def _owner(path: Path, connections: Connections, fingerprints: Mapping[str, str]) -> str:
-    """The suite that a file belongs to."""
+def _owner(path: Path, connections: Connections, fingerprints: Mapping[str, str], served: set[str]) -> str:
+    """The suite that a file belongs to; of equal ones the first that has no edges yet."""
     known = connections.suite_fingerprint
     fitting = [name for name, one in fingerprints.items() if one == known or (not known and len(fingerprints) == 1)]
     if not fitting:
         names = " and ".join(fingerprints)
         raise InputError(f"{path} belongs to other dictionaries than {names}.", "Connect these: saecli connect --pair")
-    return fitting[0]
+    return next((name for name in fitting if name not in served), fitting[0])
 
 
 def _counts(config: ValidateConfig, path: Path, connections: Connections, pair: tuple[Site, Site]) -> tuple[int, ...]:
@@ -225,7 +225,7 @@ def _counts(config: ValidateConfig, path: Path, connections: Connections, pair: 
 
 def _drawn(ranks_UF: Tensor, seed: int) -> Tensor:
     order_N = torch.randperm(ranks_UF.numel(), generator=torch.Generator().manual_seed((1 << 20) + seed))
-    return order_N.view(ranks_UF.shape).to(ranks_UF.device)
+    return order_N.view(ranks_UF.shape).to(ranks_UF)
 
 
 def _suites(

@@ -176,6 +176,7 @@ TINY = {
         "latents": [64],
         "k": [4],
     },
+    "connect": {"sequences": 2, "steps": 1},
     "validate": {"sequences": 4, "firing": 4},
 }
 

@@ -213,9 +213,9 @@ def test_flags_that_fit_no_staircase():
         plan_dictionaries(TrainSaeConfig(arch="staircase", activations=("x.npy",)), info)
 
 
-def test_what_is_shared_has_the_learning_rate_of_the_widest_and_suites_share_nothing():
+def test_what_is_shared_has_the_learning_rate_of_the_narrowest_and_suites_share_nothing():
     plans = [one.config for one in trainers(replace(STAIRCASE, k=(2, 3)))]
-    assert {plan.settings.lr for plan in plans} == {1e-3 * (2**14 / 60) ** 0.5}
+    assert {plan.settings.lr for plan in plans} == {1e-3 * (2**14 / 20) ** 0.5}
     made = [DictionaryTrainer(plan, CPU) for plan in plans]
     assert sorted(map(len, chains(made))) == [3, 3]
     assert parameters(made) == 2 * (2 * 60 * 16 + 20 + 40 + 60 + 3 * 16)
