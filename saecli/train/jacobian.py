@@ -37,7 +37,7 @@ from saecli.train.jacobian_path import Path, Slopes, slopes
 from saecli.train.jacobian_rows import Rows
 from saecli.train.step import Workspace
 
-_CHUNK_ELEMENTS: Final = 1 << 20
+_CHUNK_ELEMENTS: Final = 1 << 19
 
 
 class Chosen(NamedTuple):

@@ -21,6 +21,7 @@ from saecli.core.model import HookedModel
 from saecli.train.step import Workspace
 
 _TOLERANCE: Final = 1e-3
+_CACHED_ELEMENTS: Final = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -141,9 +142,11 @@ def slope(act: Callable[[Tensor], Tensor], a: Tensor, space: Workspace) -> Tenso
 def _gelu_new_slope(a: Tensor, space: Workspace) -> Tensor:
     """½ (1 + t) + ½ a (1 − t²) u' with t = tanh u and u = √(2/π) (a + 0.044715 a³)."""
     scale = math.sqrt(2 / math.pi)
-    square, t = (space.take(f"slopes {name}", *a.shape, like=a) for name in ("square", "tanh"))
-    torch.mul(a, a, out=square)
-    torch.mul(square, 0.044715 * scale, out=t).add_(scale).mul_(a).tanh_()
-    inner = square.mul_(3 * 0.044715 * scale).add_(scale).mul_(a)
-    # ½ (1 + t) (1 + a (1 − t) u')
-    return inner.addcmul_(inner, t, value=-1).add_(1).mul_(t.add_(1)).mul_(0.5)
+    for part in a.split(max(1, _CACHED_ELEMENTS // a.shape[-1])):
+        square, t = (space.take(f"slopes {name}", *part.shape, like=a) for name in ("square", "tanh"))
+        torch.mul(part, part, out=square)
+        torch.mul(square, 0.044715 * scale, out=t).add_(scale).mul_(part).tanh_()
+        inner = square.mul_(3 * 0.044715 * scale).add_(scale).mul_(part)
+        # ½ (1 + t) (1 + a (1 − t) u')
+        torch.addcmul(inner, inner, t, value=-1, out=part).add_(1).mul_(t.add_(1)).mul_(0.5)
+    return a

@@ -80,9 +80,9 @@ def memory_need(
         _STEP_COPIES * min(_STEP_ROWS, rows) * shape.n_latents + _BATCH_COPIES * rows * max(shape.d_in, shape.d_out)
         for shape in shapes
     ]
-    # Of a pair, rows of its MLP's neurons: two matrices and their gradients, and what gives the slopes.
+    # Of a pair, rows of its MLP's neurons: two matrices and their gradients, and slopes at the tokens taken.
     steps = [
-        size + 4 * (plan.dictionary.n_latents + rows) * _NEURONS * plan.dictionary.d_in if plan.pairing else size
+        size + (4 * plan.dictionary.n_latents + 2 * rows) * _NEURONS * plan.dictionary.d_in if plan.pairing else size
         for size, plan in zip(steps, plans, strict=True)
     ]
     at_once = sorted(steps, reverse=True)[: threads if processes == 1 else 1]

@@ -342,4 +342,4 @@ def test_pairs_need_room_for_the_neurons_between_them():
     pairs = plan_dictionaries(asked, tiny_model().info)
     alone = [replace(plan, pairing=None) for plan in pairs]
     more = memory_need(asked, pairs, 1).steps - memory_need(asked, alone, 1).steps
-    assert more == 4 * 4 * (24 + 1000) * 64
+    assert more == 4 * (4 * 24 + 2 * 1000) * 64
