@@ -21,7 +21,7 @@ from saecli.core.model import HookedModel
 from saecli.train.step import Workspace
 
 _TOLERANCE: Final = 1e-3
-_CACHED_ELEMENTS: Final = 1 << 15
+_CACHED_ELEMENTS: Final = 1 << 17
 
 
 @dataclass(frozen=True)
