@@ -30,6 +30,7 @@ def test_every_command_of_the_tour_works(line: str, saecli) -> None:
     assert check(line, saecli)
 
 
+@pytest.mark.slow
 def test_ones_own_model_from_games_to_graph(saecli) -> None:
     assert len(TRAINING) == 3
     for line in TRAINING:

@@ -192,6 +192,7 @@ def test_the_report_has_the_recommended_views_and_is_split(here, saecli):
     assert '"name": "Together"' in first or '"name":"Together"' in first
 
 
+@pytest.mark.slow
 def test_clusters_and_size_effects_are_drawn(here, saecli):
     document = cooc(saecli, "--max-size", "4", "--per-size", "1", "--size", "2", "--threshold", "0", "--threshold", "9")
     written = set(document["files"])
@@ -236,6 +237,7 @@ def one_of_several(folder: str) -> int:
     return run(["cooc", "lm", "--suite", "sae", "--layers", "1:3", *FEW, "--batch-size", "7", "--out", "two", "-q"])
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_writes(here, saecli):
     argv = ("--layers", "1:3", *FEW, "--batch-size", "7", "--out", "one", "--cache-codes", "0")
     assert saecli("cooc", "lm", "--suite", "sae", *argv).code == 0

@@ -177,6 +177,7 @@ def one_of_several(folder: str) -> int:
     return run(["f1", "group", *FEW, "--out", "two", "--quiet"])
 
 
+@pytest.mark.slow
 def test_two_processes_write_what_one_writes(folder, saecli):
     for name in ("a", "b", "c"):
         save_suite(folder / "group" / name, folder / "lm", ("1.resid_pre",), seed=ord(name))

@@ -402,6 +402,7 @@ def one_of_several(folder: str) -> list[tuple[dict[str, np.ndarray], list[dict[s
     return [trained_alike(folder, recipe) for recipe in ("topk", "batchtopk")]
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(tmp_path: Path):
     first, second = run_ranks(2, one_of_several, str(tmp_path / "both"))
     for recipe, (found, records), (others, _) in zip(("topk", "batchtopk"), first, second, strict=True):

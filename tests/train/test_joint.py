@@ -192,6 +192,7 @@ def _train_there(config: TrainLMConfig, folder: Path) -> tuple[list[float], list
     return weights(result.model).tolist(), [weights(one).tolist() for one in result.dictionaries]
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(tmp_path: Path):
     """Norms and errors are of the whole batch, in the width of the window too."""
     config = config_of("jumprelu")

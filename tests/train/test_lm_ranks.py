@@ -90,6 +90,7 @@ def test_in_fp32_they_agree_but_for_rounding(tmp_path: Path):
     assert losses(tmp_path / "all") == pytest.approx(losses(tmp_path / "alone"), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_stopped_run_continues_to_the_same_bits(tmp_path: Path):
     whole = run_ranks(2, _train, TINY, tmp_path / "whole")
     run_ranks(2, _train, TINY, tmp_path / "parts", {1: 3})  # only the second process is told to stop
@@ -148,6 +149,7 @@ def _failing(folder: Path, how: str, *argv: str) -> int:
     return command(folder, *argv)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("how", "words"), [("disk", "Process 1 of 2: No space left"), ("killed", "without a word")])
 def test_one_process_that_fails_takes_the_others_down(how: str, words: str, tmp_path: Path):
     port = free_port()

@@ -88,6 +88,7 @@ def stopped_and_resumed(folder: str) -> tuple[dict[str, np.ndarray], dict[str, n
     return numbers(whole), numbers(resumed)
 
 
+@pytest.mark.slow
 def test_several_processes_resume_to_the_same_bits(tmp_path: Path):
     for whole, resumed in run_ranks(3, stopped_and_resumed, str(tmp_path)):
         assert all(np.array_equal(value, resumed[name]) for name, value in whole.items())

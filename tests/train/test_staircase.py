@@ -273,6 +273,7 @@ def ranks_train(folder: str):
     return found
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_staircase_that_one_trains(tmp_path):
     first, second = run_ranks(2, ranks_train, str(tmp_path / "both"))
     for name, (expected, records) in ranks_train(str(tmp_path / "alone")).items():
