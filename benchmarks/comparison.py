@@ -38,15 +38,15 @@ def main() -> int:
             increases[name].append(one["ce_increase"]["value"])
             changes[name].append(one["ce_increase"]["value"] - first)
             parameters[name] = one["parameters"]
-            mine = [math.log(row["edges_ratio"]["value"]) for row in rows(result, "differences", one["suite"])]
-            if mine:
-                ratios[name].append(statistics.fmean(mine))
+            found = [row["edges_ratio"]["value"] for row in rows(result, "differences", one["suite"])]
+            if found and None not in found:
+                ratios[name].append(statistics.fmean(map(math.log, found)))
             for row in rows(result, "sites", one["suite"]):
                 sites[name, row["site"]].append(row["ce_increase"]["value"])
     for name, values in increases.items():
         print(f"{name}: {parameters[name]:,} parameters, CE increase {interval(values)}", end="")
         print(f", minus the first {interval(changes[name])}" if any(changes[name]) else "")
-        if name in ratios:
+        if len(ratios[name]) == given.seeds:
             middle, low, high = bounds(ratios[name])
             print(f"  edges at equal KL {math.exp(middle):.2f} times [{math.exp(low):.2f}, {math.exp(high):.2f}]")
         print(

@@ -110,6 +110,7 @@ def connect_pairs(config: ConnectConfig, suite_name: str, run: Run, progress: Pr
         "details": {
             **_details(config, data),
             "pairs": " ".join(f"{up}:{down}" for up, down in ends),
+            "half": config.half,
             "sequences": len(sequences),
             "positions": next(iter(scores.values())).positions,
         },

@@ -62,6 +62,8 @@ def _begins(one: Dictionary, widest: Dictionary) -> bool:
     mine, its = one.config, widest.config
     if (mine.arch, mine.d_in, mine.d_out) != (its.arch, its.d_in, its.d_out):
         return False
+    if not torch.equal(one.W_dec_FD[0], widest.W_dec_FD[0]):
+        return False  # as nearly all that share nothing, without a look at the whole
     count = one.n_latents
     for name in _shared_names(one):
         whole = widest.get_parameter(name)

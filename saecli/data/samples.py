@@ -104,7 +104,7 @@ def open_samples(
         raise InputError(
             f"{spec} has {there} held-out sequences of {source.n_ctx} positions{where}, and {sequences} were asked "
             "for.",
-            f"Ask for {there}, or make shards with a larger --val-fraction.",
+            f"{f'Ask for {there}, or make' if there else 'Make'} shards with a larger --val-fraction.",
         )
     chosen = numbers_N[_spread(there, min(there, sequences + firing))]
     measured = _spread(len(chosen), sequences)

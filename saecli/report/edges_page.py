@@ -38,6 +38,7 @@ def edges_page(result: Row, picture: bytes) -> str:
         suites=[_suite(one) for one in result["suites"]],
         several=len(names) > 1,
         curves=_curves(result),
+        scored_on=visible("; ".join(sorted({one["scored_on"] for one in result["curves"]} - {""}))),
         sites=[_site(one) for one in result["sites"]],
         chunked=any(one["l0_per_chunk"] for one in result["sites"]),
         jacobian=any(one["jacobian"] is not None for one in result["sites"]),

@@ -91,7 +91,8 @@ class ValidateConfig(HalfMixin, SitesMixin, ModelConfigMixin, SharedConfig):
     )
     counts: str | None = option(
         None,
-        help="With --edges: how many to keep, several numbers; if not given, powers of the root of 2 up to all pairs.",
+        help="With --edges: how many to keep, several numbers, of which those above all pairs mean all; if not given, "
+        "powers of the root of 2 up to all pairs.",
         metavar="E[,E…]",
         panel="Connections",
     )

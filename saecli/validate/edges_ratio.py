@@ -17,14 +17,15 @@ def edges_ratio(one: Mapping[int, Interval], other: Mapping[int, Interval]) -> I
 
     E(κ) is where the running minimum of a curve falls to κ, between two numbers of edges on the line through them over
     ln E. Levels lie evenly between the larger of both curves' lowest and the smaller of their highest KL; where there
-    are none, nothing is defined. Zero edges have no logarithm and do not count.
+    are none, nothing is defined; the interval is of the resamples that have some. Zero edges have no logarithm and do
+    not count.
 
     Args:
         one, other: KL by number of edges.
     """
     value = np.exp(_distance(_values(one), _values(other), np.log(_counts(one)), np.log(_counts(other))))[0]
     draws_R = np.exp(_distance(_draws(one), _draws(other), np.log(_counts(one)), np.log(_counts(other))))
-    return Interval.of(float(value), draws_R)
+    return Interval.of(float(value), draws_R if np.isfinite(value) else np.full_like(draws_R, np.nan))
 
 
 def _counts(curve: Mapping[int, Interval]) -> np.ndarray:

@@ -35,6 +35,7 @@ class EdgeCurveRow:
     suite: str = field_doc("Suite", "The dictionaries.")
     pair: str = field_doc("Pair", "Source and target.")
     score: str = field_doc("Score", "By what the edges are ordered.")
+    scored_on: str = field_doc("Scored on", "The data of these scores, and their half; empty if the file tells none.")
     possible: int = field_doc("Possible", "Pairs of features.")
     ce_none: Estimate = field_doc("CE without edges", "With the target dictionary's bias alone.")
     ce_dictionary: Estimate = field_doc(
@@ -67,7 +68,7 @@ class ComparedSite:
     """One dictionary of a suite."""
 
     suite: str = field_doc("Suite", "The suite.")
-    site: str = field_doc("Site", "Where it stands.")
+    site: str = field_doc("Site", "The site it writes, named as in pairs.")
     arch: str = field_doc("Architecture", "Its architecture.")
     latents: int = field_doc("Latents", "Its features.")
     l0: Estimate = field_doc("L0", "Active features per token.")

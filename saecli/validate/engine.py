@@ -72,6 +72,8 @@ def _subject(config: ValidateConfig) -> Subject:
         raise UsageError("--connections are those of one suite.", "Name that suite, and nothing else.")
     if pruned and (config.layers != ":" or config.kind or config.require):
         raise UsageError("Connections take a suite as a whole.", "Leave out --layers, --kind and --require.")
+    if config.half != "all" and (config.set or config.prompts is not None):
+        raise UsageError("--half is of held-out sequences, and one's own prompts are read here.", "Leave it out.")
     if config.set and len(subject.names) > 1:
         raise UsageError("--set changes features of one suite, or of one graph.", "Name one.")
     if subject.kind == "graphs":

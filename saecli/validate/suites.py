@@ -29,7 +29,8 @@ from saecli.validate.rows import EDGES, differences, estimate, group_rows, requi
 def plan_suites(config: ValidateConfig, names: Sequence[str]) -> list[str]:
     """What ``--plan`` prints."""
     suites = _suites(config, names, "cpu", "auto")
-    lines = [f"{name}: {' '.join(suite.label(site) for site in suite)}" for name, suite in suites.items()]
+    _check_choice(config, suites)
+    lines = [f"{name}: {_places(suite)}" for name, suite in suites.items()]
     model = config.model or next(iter(suites.values())).info.model
     return [f"Measures on {config.sequences:,} held-out sequences what {model} keeps with one site replaced", *lines]
 
@@ -43,14 +44,13 @@ def validate_suites(config: ValidateConfig, names: Sequence[str], run: Run, prog
     opened = open_suites(config, names, str(device_for(config.device)), progress)
     model, suites, samples, data = opened.model, opened.suites, opened.samples, opened.data
     measured = opened.measured(config, progress)
+    chosen = None if config.choose is None else _chosen(measured, config.choose)
     run.record(sites={name: [suite.label(site) for site in suite] for name, suite in suites.items()})
     progress("drawing")
     dtype = str(next(model.module.parameters()).dtype).removeprefix("torch.")
     measurement = Measurement(run.fingerprint, model.info.name, dtype, data, samples.n_ctx)
     files = write_files(run, suites, measured, measurement)
-    chosen = None
-    if config.choose is not None:
-        chosen = _chosen(measured, config.choose)
+    if chosen is not None:
         files += _write_chosen(run, chosen, suites)
     any_one = next(iter(measured.values()))
     return ValidateResult(
@@ -120,6 +120,7 @@ def open_suites(config: ValidateConfig, names: Sequence[str], device: str, progr
     if not (config.model or first.info.model):
         raise UsageError(f"{first.info.name} does not say for which model it was made.", "Name it with --model.")
     model = load_model(config.model or first.info.model, first.info.processing, torch.device(device))
+    _check_choice(config, suites)
     for suite in suites.values():
         attach(suite, model)
     data = data_for(config, first.info.model, model.info, progress)
@@ -133,6 +134,22 @@ def open_suites(config: ValidateConfig, names: Sequence[str], device: str, progr
         f"{count} dictionaries of {model.info.name} on {config.sequences:,} sequences of {samples.n_ctx} positions"
     )
     return Opened(model, suites, data, samples, fingerprints, model_fingerprint)
+
+
+def _check_choice(config: ValidateConfig, suites: Mapping[str, Suite]) -> None:
+    """Replacing fewer sites costs less, which is no reason to choose a suite."""
+    (first, one), *others = suites.items()
+    for name, other in others if config.choose is not None else ():
+        if {made.writes for made in one.configs.values()} != {made.writes for made in other.configs.values()}:
+            raise UsageError(
+                f"--choose is between suites of the same sites: {first} has {_places(one)}, {name} has "
+                f"{_places(other)}.",
+                "Choose the sites that all have with --layers or --kind.",
+            )
+
+
+def _places(suite: Suite) -> str:
+    return " ".join(suite.label(site) for site in suite)
 
 
 def _chosen(measured: Mapping[str, SuiteFidelity], nats: float) -> str:

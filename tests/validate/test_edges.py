@@ -15,13 +15,14 @@ from saecli.attribution.pair import feature_pair
 from saecli.connect import files
 from saecli.core.site import Site
 from saecli.formats.connections import read_connections
-from saecli.validate.edge_curves import ranks_of
 from saecli.validate.edge_measure import mean_over_log
+from saecli.validate.edges_read import ranks_of
 from tests.connect.suites import LATENTS
 from tests.connect.test_cli_pair import FEW, make
 from tests.twins.kept_edges import slow_targets
 
-MEASURED = ("--sequences", "3", "--data", "othello", "--device", "cpu", "--threads", "1", "--draws", "2")
+DATA = ("--data", "othello", "--sequences", "3", "--firing", "0")
+MEASURED = (*DATA, "--device", "cpu", "--threads", "1", "--draws", "2")
 COUNTS = (0, 1, 3, 20, 60, 144)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +12,17 @@ import pytest
 import torch
 
 from saecli.connect import files
-from saecli.core.dictionary import DictionaryConfig
+from saecli.core.dictionary import Dictionary, DictionaryConfig
+from saecli.core.errors import InputError
 from saecli.core.intervals import Interval
 from saecli.core.site import Site
 from saecli.core.staircase import chunks, is_staircase, parameters, staircases
 from saecli.core.suite import Suite, SuiteInfo
 from saecli.dictionaries import make_dictionary
+from saecli.formats.connections import read_connections
 from saecli.formats.suite import read_suite, write_suite
 from saecli.validate.edges_ratio import edges_ratio
+from saecli.validate.edges_read import apart
 from saecli.validate.files import short_names
 from tests.connect.test_cli_pair import FEW, make
 
@@ -30,6 +34,11 @@ PAIRS = ("0.resid_pre:1.resid_pre", "1.mlp_in:1.mlp_out")
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAECLI_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(files, "connect_figures", lambda *_: {})
+    monkeypatch.setattr("saecli.validate.data._FITTING", 8)
+    for name in ("files.fidelity_figure", "files.density_figure", "files.curve_figure", "edges_files.edges_figure"):
+        monkeypatch.setattr(f"saecli.validate.{name}", lambda *_: None)
+    for name in ("files.as_png", "files.as_svg", "edges_files.as_png", "edges_files.as_svg"):
+        monkeypatch.setattr(f"saecli.validate.{name}", lambda _: b"")
     make(tmp_path / "lm")
     suite = read_suite(tmp_path / "lm" / "suite")
     sites = [site for site in suite if site.kind != "attn_out"]
@@ -50,23 +59,27 @@ def ran(saecli, *argv: str) -> dict:
     return json.loads(done.out)
 
 
-def connected(saecli, suite: str) -> str:
-    pairs = [word for pair in PAIRS for word in ("--pair", pair)]
+def connected(saecli, suite: str, only: tuple[str, ...] = PAIRS) -> str:
+    pairs = [word for pair in only for word in ("--pair", pair)]
     flags = [suite if one == "lm/suite" else one for one in FEW]
     document = ran(saecli, "connect", "lm", *flags, *pairs, "--score", "jacobian", "--half", "first")
-    assert [one["site"] for one in document["modules"]] == ["1.resid_pre", "1.mlp_out"]
+    assert [one["site"] for one in document["modules"]] == [pair.split(":")[1] for pair in only]
     return document["run_directory"]
 
 
 def test_suites_are_compared_between_every_pair(here, saecli):
     runs = [connected(saecli, suite) for suite in ("plain", "stairs")]
     edges = [word for run in runs for word in ("--edges", run)]
-    few = ("--draws", "1", "--counts", "5,40", "--half", "second")
-    document = ran(saecli, "validate", "plain", "stairs", *edges, *few, *MEASURED)
+    few = ("--draws", "1", "--counts", "5,100", "--half", "second")
+    done = saecli("validate", "plain", "stairs", *edges, *few, *MEASURED, "--json")
+    assert (done.code, "may have been scored" in done.err) == (0, False), done.err
+    document = json.loads(done.out)
     assert (document["half"], document["draws"]) == ("second", 1)
     curves = {(one["suite"], one["pair"]): one for one in document["curves"]}
     assert list(curves) == [(suite, pair) for pair in PAIRS for suite in ("plain", "stairs")]
-    assert [one["edges"] for one in curves["stairs", PAIRS[0]]["points"]] == [0, 5, 40, 7 * 12]
+    assert [one["edges"] for one in curves["stairs", PAIRS[0]]["points"]] == [0, 5, 7 * 12]
+    assert [one["edges"] for one in curves["stairs", PAIRS[1]]["points"]] == [0, 5, 100, 12 * 12]
+    assert {one["scored_on"] for one in curves.values()} == {"othello, first half"}
     same = [curves[suite, PAIRS[1]] for suite in ("plain", "stairs")]
     assert {**same[0], "suite": ""} == {**same[1], "suite": ""}  # the same dictionaries on the same sequences
     changes = {one["pair"]: one for one in document["differences"]}
@@ -94,9 +107,33 @@ def test_suites_are_compared_between_every_pair(here, saecli):
     assert [(row["suite"], row["site"]) for row in rows][-1] == ("stairs", "all")
     assert {(row["suite"], row["pair"]) for row in csv.DictReader((folder / "edges.csv").open())} == set(curves)
     page = (folder / "report.html").read_text(encoding="utf-8")
-    for said in ("Edges of plain and stairs", f"{stairs['parameters']:,}", "L0 per chunk", "data:image/svg+xml"):
+    for said in (
+        "Edges of plain and stairs",
+        f"{stairs['parameters']:,}",
+        "L0 per chunk",
+        "data:image/svg+xml",
+        "Edges scored on othello, first half.",
+    ):
         assert said in page
     assert "<script" not in page
+
+
+def test_each_of_equal_suites_has_its_own_edges_and_whether_they_saw_the_data_is_told(here, saecli):
+    shutil.copytree("plain", "again")
+    runs = [connected(saecli, suite, (pair,)) for suite in ("plain", "again") for pair in PAIRS]
+    edges = [word for run in runs for word in ("--edges", run)]
+    done = saecli("validate", "plain", "again", *edges, *MEASURED, "--counts", "3", "--half", "second", "--plan")
+    assert done.code == 0, done.err
+    assert [line.split(":")[0] for line in done.out.splitlines() if "keeps 0, 3" in line] == [
+        f"{suite}, {pair.split(':')[0]}" for pair in PAIRS for suite in ("plain", "again")
+    ]
+    (file,) = Path(runs[0]).glob("connections-*.safetensors")
+    connections = read_connections(file)
+    assert [apart(connections, "othello", half) for half in HALVES] == [False, False, True]
+    assert apart(connections, "chess-random", "first")
+    told = saecli("validate", "plain", "--edges", runs[0], *MEASURED, "--counts", "3", "--draws", "1")
+    assert told.code == 0, told.err
+    assert "may have been scored on sequences that are measured here" in told.err
 
 
 @pytest.mark.parametrize(
@@ -107,6 +144,9 @@ def test_suites_are_compared_between_every_pair(here, saecli):
         (("plain", "--edges", "RUN", "--edges", "RUN"), 2, "Two of --edges are from 0.resid_pre to 1.resid_pre"),
         (("plain", "--edges", "plain"), 3, "has no connections-*.safetensors"),
         (("plain", "--choose", "0.1"), 2, "--choose is between several suites"),
+        (("plain", "lm/suite", "--choose", "0.1"), 2, "--choose is between suites of the same sites: plain has 0 "),
+        (("plain", "stairs", "--choose", "nan"), 2, "--choose must be a number"),
+        (("plain", "--set", "1:0=0", "--half", "first"), 2, "--half is of held-out sequences"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(here, saecli, argv, code, said):
@@ -116,9 +156,7 @@ def test_what_does_not_belong_together_is_refused(here, saecli, argv, code, said
     assert said in done.err
 
 
-def test_the_last_within_the_budget_is_chosen(here, saecli, monkeypatch):
-    for name in ("as_png", "as_svg"):
-        monkeypatch.setattr(f"saecli.validate.files.{name}", lambda _: b"")
+def test_the_last_within_the_budget_is_chosen(here, saecli):
     flags = ("--half", "first", *MEASURED)
     document = ran(saecli, "validate", "plain", "stairs", "--choose", "1000", *flags)
     increase = {
@@ -155,6 +193,8 @@ def test_halves_are_other_sequences(here, saecli, tmp_path):
         seen = {half: {tuple(row) for row in one.tokens_BS.tolist()} for half, one in looked.items()}
         assert seen["first"] == rows["first"]
         assert seen["second"] == rows["second"]
+    with pytest.raises(InputError, match=r"positions in its first half, and 5000 were asked for"):
+        open_samples("shards", 5000, n_ctx=40, half="first")
 
 
 HALVES = ("all", "first", "second")
@@ -177,9 +217,13 @@ def test_the_ratio_of_edges_at_equal_divergence():
     expected = np.exp(np.mean([np.log(10) + (1 - level) * np.log(10) - (1 - level) * np.log(100) for level in levels]))
     assert edges_ratio(bumpy, line).value == pytest.approx(float(expected))
     assert np.isnan(edges_ratio(one, curve((0, 9.0), (1, 8.0), (10, 7.0))).value)
+    # Some resamples have a KL in common: still no interval around a number that is none.
+    some = {1: Interval.of(8.0, np.array([8.0, 0.9])), 10: Interval.of(7.0, np.array([7.0, 0.2]))}
+    draws = {count: Interval.of(now.value, np.full(2, now.value)) for count, now in one.items()}
+    assert np.isnan([getattr(edges_ratio(draws, some), end) for end in ("value", "low", "high")]).all()
 
 
-def stairs(widths: tuple[int, ...], width: int = 64) -> dict[Site, torch.nn.Module]:
+def stairs(widths: tuple[int, ...], width: int = 64) -> dict[Site, Dictionary]:
     """A staircase over residual sites, of random weights."""
     generator = torch.Generator().manual_seed(0)
     enc = torch.randn(width, max(widths), generator=generator)
