@@ -57,12 +57,12 @@ def validate_edges(config: ValidateConfig, names: Sequence[str], run: Run, progr
                 f"The edges of {one.suite} belong to another model than {model.info.name}.", "Connect it again."
             )
     pairs = [feature_pair(model, suites[one.suite], one.sites) for one in every]
-    for one in every:
-        if not apart(one.connections, opened.data, config.half):
-            progress(
-                f"The edges of {one.suite} between {one.pair.replace(':', ' and ')} may have been scored on sequences "
-                "that are measured here; connect with --half first and validate with --half second keep them apart."
-            )
+    near = dict.fromkeys(one.suite for one in every if not apart(one.connections, opened.data, config.half))
+    if near:
+        progress(
+            f"Edges of {' and '.join(near)} may have been scored on sequences that are measured here; connect with "
+            "--half first and validate with --half second keep them apart."
+        )
     measured = replace(opened, samples=replace(samples, firing=())).measured(config, progress)
     found = []
     for one, pair in zip(every, pairs, strict=True):
