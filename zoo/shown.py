@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _HEADINGS: Final = ("name", "site", "architecture", "sizes", "encoder norms", "decoder norms", "thresholds", "recorded")
-_RECORDED: Final = {"l0": "L0", "variance_explained": "variance explained", "dead_share": "dead"}
+_RECORDED: Final = {
+    "l0": "L0",
+    "variance_explained": "variance explained",
+    "dead_share": "dead",
+    "jacobian": "Jacobian",
+}
 _UNIT: Final = 1e-3
 """How far the norms of decoder rows may lie from 1 to be called unit norms."""
 

@@ -63,15 +63,11 @@ def coefficients(table: SaeTable) -> dict[str, tuple[Coefficients, ...]]:
     """The weights of a table's penalty by the flag's name, each of which trains a suite; nothing for other tables.
 
     Raises:
-        UsageError: They are no numbers from 0, or one is there twice.
+        UsageError: They are no numbers from 0.
     """
     if table.arch != JACOBIAN:
         return {}
-    found = tuple(map(_parsed, table.jacobian_coefficient))
-    names = [str(one) for one in found]
-    if twice := next((name for number, name in enumerate(names) if name in names[:number]), None):
-        raise UsageError(f"--jacobian-coefficient {twice.replace('_', ',')} is there twice.", "Say every value once.")
-    return {"jacobian_coefficient": found}
+    return {"jacobian_coefficient": tuple(map(_parsed, table.jacobian_coefficient))}
 
 
 def with_pairs(

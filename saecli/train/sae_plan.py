@@ -94,7 +94,16 @@ def _sweeps(table: SaeTable) -> dict[str, tuple[Any, ...]]:
 
 
 def _check_values(table: SaeTable) -> None:
-    """Several values of a setting are several suites, and need an architecture that the setting makes differ."""
+    """Several values of a setting are several suites, and need an architecture that the setting makes differ.
+
+    Raises:
+        UsageError: It does not, or a value is there twice.
+    """
+    for name, values in _sweeps(table).items():
+        suites = [_SUITE_NAMES[name].format(value) for value in values]
+        if twice := next((value for at, value in enumerate(values) if suites[at] in suites[:at]), None):
+            flag, said = name.replace("_", "-"), str(twice).replace("_", ",")
+            raise UsageError(f"--{flag} {said} is there twice.", "Say every value once.")
     for name in _SUITE_NAMES:
         if len(values := getattr(table, name)) > 1 and name not in (sweeps := _sweeps(table)):
             also = f" with --l0-loss {table.l0_loss}" if table.arch.endswith("jumprelu") else ""
@@ -136,16 +145,16 @@ def _plan(
     variant: str,
 ) -> TrainerConfig:
     reads, writes = sites
-    table = replace(table, arch=_recipe(table))
+    asked, table = table.arch, replace(table, arch=_recipe(table))
     width, d_out = info.width(reads), info.width(writes)
     recipe, latents = RECIPES[table.arch], int(values.get("latents", width))
     if table.skip and (reads == writes or not recipe.trained):
         raise UsageError(
-            f"--skip is a path from the input of a transcoder to its output; {table.arch} at {reads} is none.",
+            f"--skip is a path from the input of a transcoder to its output; {asked} at {reads} is none.",
             "Choose sites as in --kind 'mlp_in>mlp_out'.",
         )
     if table.tied and (reads != writes or table.arch not in TIED):
-        what = f"{reads}>{writes}" if table.arch in TIED else f"--arch {table.arch}"
+        what = f"{reads}>{writes}" if table.arch in TIED else f"--arch {asked}"
         raise UsageError(f"--tied is for autoencoders of --arch {' or '.join(TIED)}, not for {what}.")
     if not recipe.trained and reads != writes:
         raise UsageError(f"--arch {table.arch} is a control for autoencoders, not for {reads}>{writes}.")
@@ -156,13 +165,13 @@ def _plan(
         flag = "--" + name.replace("_", "-")
         raise UsageError(f"{flag} {sparsity:g} {problem} the {latents} latents.")
     if config.compile and table.arch not in COMPILED:
-        raise UsageError(f"--compile is for --arch {' or '.join(COMPILED)}, not {table.arch}.")
+        raise UsageError(f"--compile is for --arch {' or '.join(COMPILED)}, not {asked}.")
     if config.compile and table.skip:
         raise UsageError("--compile has no formula with a skip path.", "Leave out --compile or --skip.")
     if config.precision == "bf16-screen" and recipe.arch != "topk":
-        raise UsageError(f"--precision bf16-screen is for --arch topk, not {table.arch}.", "Try --precision bf16.")
+        raise UsageError(f"--precision bf16-screen is for --arch topk, not {asked}.", "Try --precision bf16.")
     if table.sparsity_p < 1 and not recipe.anneals:
-        raise UsageError(f"--sparsity-p {table.sparsity_p:g}: --arch {table.arch} has no penalty to anneal.")
+        raise UsageError(f"--sparsity-p {table.sparsity_p:g}: --arch {asked} has no penalty to anneal.")
     named = {field.name: values.get(field.name, _told(config, table, field.name)) for field in fields(Settings)}
     if named["lr"] is None:
         named["lr"] = peak_rate(latents)

@@ -88,9 +88,11 @@ class TrainSaeResult(Result):
             rows = [row for row in self.dictionaries if row.suite == suite]
             explained = [row.variance_explained for row in rows]
             dead = max(row.dead_share for row in rows)
+            slopes = [row.jacobian for row in rows if row.jacobian is not None]
+            moved = f", Jacobian {min(slopes):.3g} to {max(slopes):.3g}" if slopes else ""
             lines.append(
                 f"{suite}: {len(rows)} dictionaries of {self.model or 'vectors'}, variance explained "
-                f"{min(explained):.3f} to {max(explained):.3f}, dead at most {dead:.1%}"
+                f"{min(explained):.3f} to {max(explained):.3f}, dead at most {dead:.1%}{moved}"
             )
         return lines
 
@@ -119,9 +121,15 @@ def plan(config: TrainSaeConfig) -> list[str]:
         read = describe_data(config, model.info)
         room = _require_room(config, plans, ranks_here(), model)
     ways = {p.name: f"lr {p.settings.lr:.2g}" if p.recipe in TRAINED else "untrained" for p in plans}
-    shared = {p.name: f", a staircase: {p.sharing.kind}" if p.sharing else "" for p in plans}
-    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, {ways[p.name]}{shared[p.name]}" for p in plans]
+    lines = [f"{p.name}: {p.recipe} {p.dictionary.n_latents} latents, {ways[p.name]}{_together(p)}" for p in plans]
     return [*lines, f"{config.tokens:,} vectors each of {read}", room]
+
+
+def _together(plan: TrainerConfig) -> str:
+    """What a dictionary is trained together with."""
+    if plan.sharing:
+        return f", a staircase: {plan.sharing.kind}"
+    return f", a Jacobian pair: coefficient {plan.pairing.coefficient:g}" if plan.pairing else ""
 
 
 def _require_room(

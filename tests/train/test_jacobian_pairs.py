@@ -328,6 +328,12 @@ def test_the_command_trains_pairs_and_says_how_large_their_jacobians_are(saecli,
     assert {row["jacobian_coefficient"] for row in rows} == {0.5}
     stored = read_suite(tmp_path / "pairs" / "suite-j0.5").info.measured
     assert [stored[Site.parse(row["site"])].get("jacobian") for row in rows] == [row["jacobian"] for row in rows]
+    done = saecli("train", "sae", "othello-mini", *flags, *sizes, *sweep, "--out", "pairs")
+    low, high = sorted(row["jacobian"] for row in rows[1::2])
+    assert f", Jacobian {low:.3g} to {high:.3g}" in done.out.splitlines()[1]
+    assert f"Jacobian {rows[1]['jacobian']:.3g}" in saecli("zoo", "show", "pairs/suite-j0.5").out
+    done = saecli("train", "sae", "othello-mini", *flags, *sizes, "--jacobian-coefficient", "0,0.5", "--plan")
+    assert "2.mlp_out: topk 64 latents, lr 0.016, a Jacobian pair: coefficient 0.5" in done.out.splitlines()
     done = saecli("convert", "pairs/suite-j0.5", "theirs", "--to", "gpt-circuits")
     assert done.code == 0, done.err
     theirs = json.loads((tmp_path / "theirs" / "sae.json").read_text())

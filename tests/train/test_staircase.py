@@ -196,7 +196,9 @@ def test_parameter_counts(table, count):
         ({"arch": "topk", "widths": "1,2"}, "--widths 1,2 is of a staircase, not of --arch topk"),
         ({"arch": "topk", "sharing": "none"}, "--sharing none is of a staircase"),
         ({"skip": True}, "--skip is a path"),
-        ({"tied": True}, "--tied is for autoencoders of --arch standard or gated, not for --arch topk"),
+        ({"tied": True}, "--tied is for autoencoders of --arch standard or gated, not for --arch staircase"),
+        ({"sparsity_p": 0.5}, "--arch staircase has no penalty to anneal"),
+        ({"k": (3, 2, 3)}, "--k 3 is there twice"),
         ({"arch": "standard", "kind": ("mlp_in>mlp_out",), "tied": True}, r"not for 0\.mlp_in>0\.mlp_out"),
     ],
 )
