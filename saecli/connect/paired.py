@@ -166,7 +166,7 @@ def score_pair(
     """Scores of all features of one site for all of the other: means over positions, roots of sums for ``reference``.
 
     Raises:
-        InputError: Features that are not finite, or no position to look at.
+        InputError: Features or scores that are not finite, or no position to look at.
     """
     zero_UF = pair.up.W_enc_DF.new_zeros(pair.up.n_latents, pair.down.n_latents, dtype=torch.float64)
     sums, positions = (zero_UF, zero_UF.clone()), [0, 0]
@@ -185,6 +185,8 @@ def score_pair(
             progress(f"{done:,} of {len(sequences):,} sequences")
     if not sum(positions):
         raise InputError("The data have no position to look at.", "Choose data with more tokens.")
+    if not all(bool(one_UF.isfinite().all()) for one_UF in sums):
+        raise InputError(f"Scores of features at {up} are not finite.", "Look at the weights of both dictionaries.")
 
     def finished(total_UF: Tensor, count: int) -> Tensor:
         return total_UF.sqrt() if score == "reference" else total_UF / max(1, count)

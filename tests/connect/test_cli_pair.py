@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from saecli.attribution.pair import feature_pair
 from saecli.connect import files
@@ -152,3 +153,16 @@ def test_what_comes_next_is_the_curve(here, saecli):
     done = saecli("connect", "lm", *FEW, *PAIR, "--keep", "7")
     assert done.code == 0, done.err
     assert "connections-e7.safetensors --counts 7" in done.err + done.out
+
+
+def test_scores_that_are_not_finite_are_the_weights_fault(here, saecli, tmp_path):
+    folder = tmp_path / "lm" / "suite"
+    weights = folder / "1.mlp_in" / "sae_weights.safetensors"
+    tensors = load_file(weights)
+    tensors["W_dec"][:, 3] = torch.nan
+    save_file(tensors, weights)
+    (folder / "suite.json").unlink()  # whose sha256 would tell
+    done = saecli("connect", "lm", *FEW, *PAIR, "--out", "bad")
+    assert done.code == 3
+    assert "Scores of features at 1.mlp_in are not finite. Look at the weights of both dictionaries." in done.err
+    assert not (tmp_path / "bad").exists()
