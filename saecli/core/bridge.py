@@ -18,6 +18,7 @@ import importlib
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -64,6 +65,7 @@ class BridgeModel(HookedModel):
             module, type(module).__name__, hf_config=module.config, tokenizer=None
         )
         self.module = self._bridge
+        self._bridge.to = partial(self._bridge.to, print_details=False)  # results of commands stand on stdout
         module.requires_grad_(False).eval()
         self._bridge.eval()
         config = self._bridge.cfg

@@ -71,7 +71,8 @@ def _subject(config: ValidateConfig) -> Subject:
     if config.connections is not None and len(subject.names) > 1:
         raise UsageError("--connections are those of one suite.", "Name that suite, and nothing else.")
     if pruned and (config.layers != ":" or config.kind or config.require):
-        raise UsageError("Connections take a suite as a whole.", "Leave out --layers, --kind and --require.")
+        flag = "edges" if config.edges else "connections"
+        raise UsageError(f"--{flag} take suites as wholes.", "Leave out --layers, --kind and --require.")
     if config.half != "all" and (config.set or config.prompts is not None):
         raise UsageError("--half is of held-out sequences, and one's own prompts are read here.", "Leave it out.")
     if config.set and len(subject.names) > 1:

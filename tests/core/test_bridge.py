@@ -222,3 +222,9 @@ def test_gemma3_runs_and_its_blocks_are_exact():
     for layer in range(LAYERS):
         close(model.block(layer)(run.sites[Site(layer, "resid_pre")]), run.sites[Site(layer, "resid_post")])
     close(model.unembed(run.sites[Site(LAYERS, "resid_pre")]), run.logits)
+
+
+def test_moving_a_model_says_nothing(pair, capsys):
+    for one in (pair.thin, pair.bridge):
+        one.module.to("cpu").to(torch.float32)
+    assert capsys.readouterr().out == ""

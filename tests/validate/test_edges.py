@@ -143,7 +143,7 @@ def test_ranks_follow_the_scores_and_chance_among_equals(here, saecli):
         (("--edges", "FEW", "--counts", "0"), 2, "--counts expects numbers above 0, got '0'"),
         (("--counts", "3"), 2, "--counts belongs to --edges"),
         (("--edges", "FEW", "--connections", "FEW"), 2, "--edges and --connections are two questions"),
-        (("--edges", "FEW", "--layers", "0:1"), 2, "Connections take a suite as a whole"),
+        (("--edges", "FEW", "--layers", "0:1"), 2, "take suites as wholes"),
         (("--edges", "lm/suite/suite.json"), 3, "suite.json"),
     ],
 )
