@@ -118,6 +118,7 @@ def test_tokens_and_logits_can_be_connected(here, saecli):
     assert made.in_degree(Site(2, "resid_pre")).max() == 4
 
 
+@pytest.mark.slow
 def test_figures_are_drawn(here, saecli):
     document = connect(saecli, "--c", "2,5", "--keep", "40")
     for name in ("degrees", "skips", "importance"):

@@ -242,6 +242,7 @@ def _finetuned(folder: Path) -> dict[str, list]:
     return {name: value.tolist() for name, value in weights_of(trained).items()}
 
 
+@pytest.mark.slow
 def test_several_processes_end_where_one_does(tmp_path: Path):
     alone = begun(loss="fvu,ce,kl=0.5")
     Finetuning(CONFIG, {"": alone}, Sequences(), {}, tmp_path / "one").run()

@@ -33,10 +33,10 @@ def numbers(graph: dict) -> tuple[dict[str, float], dict[tuple[str, str], float]
     "flags",
     [
         (),
-        ("--method", "ig", "--steps", "3"),
+        pytest.param(("--method", "ig", "--steps", "3"), marks=pytest.mark.slow),
         ("--method", "ablation"),
-        ("--method", "ablation", "--positions", "all"),
-        ("--patch", "f5f6e6f4g5d6"),
+        pytest.param(("--method", "ablation", "--positions", "all"), marks=pytest.mark.slow),
+        pytest.param(("--patch", "f5f6e6f4g5d6"), marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize(("first", "then"), [("1:", ":2"), (":2", "1:")], ids=["down", "up"])
@@ -121,7 +121,9 @@ def test_other_models_and_files_are_refused(trace, tiny, saecli, tmp_path) -> No
     assert (done.code, done.err.count("Error:")) == (3, 1)
 
 
-@pytest.mark.parametrize("flags", [("--keep", "1"), ("--method", "ablation", "--keep", "1")])
+@pytest.mark.parametrize(
+    "flags", [("--keep", "1"), pytest.param(("--method", "ablation", "--keep", "1"), marks=pytest.mark.slow)]
+)
 def test_a_fraction_of_the_first_site(flags, trace) -> None:
     """Half of the features that fire there, rounded down, at all their positions; others by another seed; later
     sites and effects as ever."""

@@ -21,7 +21,11 @@ def one_of_several(folder: str, model: str, *arguments: str) -> int:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("--method", "ig", "--steps", "2"), ("--aggregate", "none", "--ablation", "resample", "--sequences", "4")],
+    [
+        (),
+        pytest.param(("--method", "ig", "--steps", "2"), marks=pytest.mark.slow),
+        pytest.param(("--aggregate", "none", "--ablation", "resample", "--sequences", "4"), marks=pytest.mark.slow),
+    ],
     ids=" ".join,
 )
 def test_a_graph_of_several_processes_is_that_of_one(

@@ -60,9 +60,9 @@ def losses(folder: Path) -> list[float]:
 @pytest.mark.parametrize(
     ("size", "changes"),
     [
-        (2, {}),
+        pytest.param(2, {}, marks=pytest.mark.slow),
         (3, {"optimizer": "adamw", "weight_decay": 0.1, "micro_batch": 2}),
-        (2, {"targets": "sampled", "norm": "dynamic-tanh", "grad_clip": 0.0}),
+        pytest.param(2, {"targets": "sampled", "norm": "dynamic-tanh", "grad_clip": 0.0}, marks=pytest.mark.slow),
     ],
     ids=["muon", "adamw-pieces", "sampled"],
 )

@@ -106,6 +106,7 @@ def on_vectors(folder: str, file: str) -> dict[str, np.ndarray]:
     return numbers(train_on_vectors(asked, files, Path(folder), threads=1, ranks=ranks))
 
 
+@pytest.mark.slow
 def test_vectors_of_ones_own_are_shared_too(tmp_path: Path):
     np.save(tmp_path / "vectors.npy", features(3001).numpy())
     alone = on_vectors(str(tmp_path / "alone"), str(tmp_path / "vectors.npy"))
