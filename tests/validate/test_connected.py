@@ -88,7 +88,7 @@ def test_a_suite_is_finetuned_through_connections_of_two_sizes(here, saecli):
     [
         (("validate", "lm/suite", "--connections", "linked", "--c", "9"), 2, "there are 5 connections of each feature"),
         (("validate", "lm/suite", "--c", "2"), 2, "--c belongs to --connections"),
-        (("validate", "lm/suite", "--connections", "linked", "--layers", "0:1"), 2, "take a suite as a whole"),
+        (("validate", "lm/suite", "--connections", "linked", "--layers", "0:1"), 2, "take suites as wholes"),
         (("validate", "linked/connections-c2.safetensors"), 2, "Name their suite"),
         (("validate", "lm/suite", "--connections", "lm"), 3, "holds no connections.safetensors"),
         (("validate", "lm/suite", "--connections", "linked", "--compat", "scae"), 2, "needs folded weights"),
