@@ -17,6 +17,8 @@ LINES = [
     if line.startswith("saecli")
 ]
 TRAINING = [line for line in LINES if "my-model" in line]
+LONG = ("cooc --sequences", "trace --game", "--method search", "--layers 8 --sequences")
+"""Words of commands that take many seconds: they are in the slow lane."""
 
 
 def check(line: str, saecli) -> str:
@@ -25,7 +27,14 @@ def check(line: str, saecli) -> str:
     return done.out
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line not in TRAINING])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=pytest.mark.slow if any(words in line for words in LONG) else ())
+        for line in LINES
+        if line not in TRAINING
+    ],
+)
 def test_every_command_of_the_tour_works(line: str, saecli) -> None:
     assert check(line, saecli)
 

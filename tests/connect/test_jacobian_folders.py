@@ -41,7 +41,9 @@ def folder_of(path: Path, variant: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("variant", PAIRS)
+@pytest.mark.parametrize(
+    "variant", [pytest.param(one, marks=pytest.mark.slow if one == "jsae" else ()) for one in PAIRS]
+)
 def test_a_folder_is_measured_and_its_pairs_are_connected(saecli, tmp_path, monkeypatch, variant):
     monkeypatch.setenv("SAECLI_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(files, "connect_figures", lambda *_: {})

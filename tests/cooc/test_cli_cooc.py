@@ -104,6 +104,7 @@ def test_the_second_call_reads_the_codes_from_the_cache_and_gives_the_same(here,
     assert (here_ / "pairs.safetensors").read_bytes() == (there / "pairs.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_several_sites_and_thresholds_are_compared_in_one_table(here, saecli):
     document = cooc(saecli, "--layers", ":", "--threshold", "0", "--threshold", "9")
     folders = [one["folder"] for one in document["analyses"]]

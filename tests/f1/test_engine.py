@@ -250,6 +250,7 @@ def test_where_nothing_could_be_evaluated_no_other_is_spoken_of(folder, saecli):
     assert (folder / "run" / "result.json").is_file()
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_again_without_a_model_and_without_torch(folder, saecli):
     assert saecli("f1", "suite", *FEW, *MOVES, "--out", "run").code == 0
     done = saecli("f1", "--plot", "run/scores.csv", "run/scores.parquet", "--json", "--out", "plots")

@@ -34,7 +34,7 @@ def numbers(graph: dict) -> tuple[dict[str, float], dict[tuple[str, str], float]
     [
         (),
         pytest.param(("--method", "ig", "--steps", "3"), marks=pytest.mark.slow),
-        ("--method", "ablation"),
+        pytest.param(("--method", "ablation"), marks=pytest.mark.slow),
         pytest.param(("--method", "ablation", "--positions", "all"), marks=pytest.mark.slow),
         pytest.param(("--patch", "f5f6e6f4g5d6"), marks=pytest.mark.slow),
     ],

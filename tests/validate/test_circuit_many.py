@@ -46,7 +46,11 @@ def score(document: dict, errors: str) -> dict:
     )
 
 
-@pytest.mark.parametrize("flags", [(), ("--aggregate", "mean"), ("--aggregate", "none")], ids=["sum", "mean", "none"])
+@pytest.mark.parametrize(
+    "flags",
+    [(), pytest.param(("--aggregate", "mean"), marks=pytest.mark.slow), ("--aggregate", "none")],
+    ids=["sum", "mean", "none"],
+)
 def test_on_its_own_prompts_the_whole_graph_is_the_model(flags, traced, saecli, tmp_path) -> None:
     call = traced(*flags, cut=9 if "none" in flags else None)
     done = saecli(*call, "--prompts", "pairs.jsonl", "--json", "--out", "run")

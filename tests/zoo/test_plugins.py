@@ -141,9 +141,9 @@ def test_other_models_are_found_without_importing_it(call):
     ("code", "value", "reason"),
     [
         ("raise RuntimeError('\\x1b[31mbroken')", "FAMILY", r"RuntimeError: \\x1b[31mbroken"),
-        ("import no_such_module_anywhere", "FAMILY", "ModuleNotFoundError"),
+        pytest.param("import no_such_module_anywhere", "FAMILY", "ModuleNotFoundError", marks=pytest.mark.slow),
         ("FAMILY = {'name': 'mine'}", "FAMILY", "mine:FAMILY is dict, expected zoo.family.Family"),
-        ("", "FAMILY", "AttributeError"),
+        pytest.param("", "FAMILY", "AttributeError", marks=pytest.mark.slow),
         (FAMILY.format(family="gpt2", model="my-gpt"), "FAMILY", "there is a family 'gpt2' already"),
         (FAMILY.format(family="mine", model="gpt2"), "FAMILY", "there is 'gpt2' among the models already"),
     ],
